@@ -1,0 +1,300 @@
+#include "app/cli_flags.h"
+
+#include <fmt/ranges.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <limits>
+#include <type_traits>
+
+#include "app/defaults.h"
+#include "app/nearest.h"
+#include "model/model_config.h"
+
+namespace folio::app {
+namespace {
+
+[[noreturn]] void refuse(const std::string& sentence) { throw CLI::ValidationError(sentence); }
+
+// The flag as the user knows it: its first long name.
+std::string long_name(const std::string& names) {
+  const std::size_t start = names.find("--");
+  return names.substr(start, names.find(',', start) - start);
+}
+
+template <typename T>
+struct Range {
+  T first, last;
+  std::string text;  // "a whole number from 1 to 256", "a number above 0 and at most 1"
+  bool excludes_first = false;
+
+  bool holds(T value) const {
+    return (excludes_first ? value > first : value >= first) && value <= last;  // false for NaN
+  }
+};
+
+template <typename T>
+Range<T> from_to(T first, T last,
+                 std::string_view what = std::is_integral_v<T> ? "a whole number" : "a number") {
+  return {first, last, fmt::format("{} from {} to {}", what, first, last)};
+}
+
+template <typename T>
+void add_number(CLI::App* app, const std::string& names, Range<T> range, std::function<void(T)> set,
+                const std::string& help, const std::string& group) {
+  const auto parse = [flag = long_name(names), range = std::move(range),
+                      set = std::move(set)](const std::string& text) {
+    T value{};
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc() || end != text.data() + text.size() || !range.holds(value))
+      refuse(fmt::format("{} takes {}, not '{}'", flag, range.text, text));
+    set(value);
+  };
+  app->add_option_function<std::string>(names, parse, help)
+      ->type_name("N")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->group(group);
+}
+
+// `choices` as "a|b|c", which --help and completion show too.
+void add_choice(CLI::App* app, const std::string& names, const std::string& choices,
+                std::function<void(const std::string&)> set, const std::string& help,
+                const std::string& group) {
+  const auto check = [flag = long_name(names), choices, set = std::move(set)](const std::string& text) {
+    const std::vector<std::string> known = CLI::detail::split(choices, '|');
+    if (std::ranges::find(known, text) == known.end())
+      refuse(fmt::format("{} takes one of {}, not '{}'{}", flag, fmt::join(known, ", "), text,
+                         did_you_mean(text, known)));
+    set(text);
+  };
+  app->add_option_function<std::string>(names, check, help)
+      ->type_name(choices)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->group(group);
+}
+
+template <typename T>
+void add_text(CLI::App* app, const std::string& names, T& target, const std::string& type,
+              const std::string& help, const std::string& group) {
+  app->add_option_function<std::string>(
+         names, [&target](const std::string& text) { target = text; }, help)
+      ->type_name(type)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->group(group);
+}
+
+void add_switch(CLI::App* app, const std::string& names, std::function<void()> set, const std::string& help,
+                const std::string& group) {
+  app->add_flag_callback(names, std::move(set), help)->disable_flag_override()->group(group);
+}
+
+void add_model(CLI::App* app, std::string& target, const std::string& otherwise) {
+  app->add_option("-m,--model,MODEL", target,
+                  "a GGUF file or a Hugging Face directory;\nwithout it: " + otherwise)
+      ->type_name("PATH")
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
+      ->group("Model");
+}
+
+void add_prompt_flags(CLI::App* app, RunOptions& run) {
+  const std::string group = "Prompt (without one, on a terminal: a chat)";
+  add_text(app, "-p,--prompt", run.prompt, "TEXT", "answer this and end", group);
+  add_text(app, "-f,--file", run.prompt_file, "FILE",
+           "answer what the file says and end; - is standard input", group);
+  add_text(app, "--system", run.system, "TEXT", "the system prompt of the conversation", group);
+  add_switch(
+      app, "--raw", [&run] { run.templating = Templating::kRaw; },
+      "continue the prompt as it is, without the chat template;\nan empty one starts from BOS alone", group);
+}
+
+void add_answer_flags(CLI::App* app, RunOptions& run) {
+  const std::string group = "Answer";
+  add_number<std::int64_t>(
+      app, "-n,--max-tokens",
+      {-1, std::int64_t{model::kMaxContext},
+       fmt::format("a whole number from 1 to {}, or -1 for no limit", model::kMaxContext)},
+      [&run](std::int64_t n) {
+        if (n == 0) refuse("--max-tokens takes a whole number from 1 on, or -1 for no limit, not '0'");
+        run.max_tokens = n < 0 ? std::nullopt : std::optional(static_cast<std::size_t>(n));
+      },
+      "tokens to generate at most; -1: what the context leaves (the default)", group);
+  app->add_option_function<std::string>(
+         "--stop",
+         [&run](const std::string& text) {
+           if (text.empty())
+             refuse("--stop takes a text that is not empty; an empty one would end every answer at once");
+           run.stop.push_back(text);
+         },
+         "end the answer before this text; may be given several times")
+      ->type_name("TEXT")
+      ->trigger_on_parse()
+      ->group(group);
+  add_switch(
+      app, "--no-stats", [&run] { run.statistics = Statistics::kHide; }, "no line of figures after an answer",
+      group);
+  add_switch(
+      app, "--verbose", [&run] { run.verbosity = Verbosity::kVerbose; },
+      "say on standard error what was loaded, and which seed is used", group);
+}
+
+void add_sampling_flags(CLI::App* app, SamplingFlags& s) {
+  const std::string group =
+      "Sampling (defaults: generation_config.json of a Hugging Face directory, then the figures below)";
+  const auto real = [&](const std::string& names, Range<float> range, std::optional<float>& target,
+                        const std::string& help) {
+    add_number<float>(app, names, std::move(range), [&target](float value) { target = value; }, help, group);
+  };
+  const sampling::SamplingParams d = kDefaultSampling;
+  real("--temperature,--temp", from_to(0.0F, 1000.0F), s.temperature,
+       fmt::format("0: always the most likely token (default {})", d.temperature));
+  add_number<std::int32_t>(
+      app, "--top-k",
+      {-1, std::numeric_limits<std::int32_t>::max(), "a whole number from 1 on, or 0 for no limit"},
+      [&s](std::int32_t value) { s.top_k = value; },
+      fmt::format("among the N most likely tokens only; 0: all (default {})", d.top_k), group);
+  real("--top-p", {0, 1, "a number above 0 and at most 1", true}, s.top_p,
+       fmt::format("among the fewest tokens whose probabilities reach N (default {})", d.top_p));
+  real("--min-p", from_to(0.0F, 1.0F), s.min_p,
+       fmt::format("not below this share of the most likely one's probability (default {})", d.min_p));
+  real("--repetition-penalty,--repeat-penalty", from_to(0.001F, 1000.0F), s.repetition_penalty,
+       "against tokens of prompt and answer where above 1 (default 1)");
+  real("--frequency-penalty", from_to(-2.0F, 2.0F), s.frequency_penalty,
+       "taken off a token's logit for each time it is in the answer (default 0)");
+  real("--presence-penalty", from_to(-2.0F, 2.0F), s.presence_penalty,
+       "taken off a token's logit once it is in the answer (default 0)");
+  const auto set_seed = [&s](const std::string& text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool drawn = text == "-1";
+    if (!drawn && (error != std::errc() || end != text.data() + text.size()))
+      refuse(fmt::format("--seed takes a whole number from 0 to {}, or -1 to draw one, not '{}'",
+                         std::numeric_limits<std::uint64_t>::max(), text));
+    s.seed = drawn ? std::nullopt : std::optional(value);
+  };
+  app->add_option_function<std::string>("--seed", set_seed,
+                                        "the same seed gives the same answer (default: drawn)")
+      ->type_name("N")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->group(group);
+}
+
+// Flags about the cache's shape, which `run` and `inspect` share.
+void add_kv_flags(CLI::App* app, std::size_t& context, std::optional<kernels::KvType>& type,
+                  std::uint32_t& block_tokens, const std::string& group) {
+  add_number<std::uint32_t>(
+      app, "-c,--ctx-size", from_to(0u, model::kMaxContext), [&context](std::uint32_t n) { context = n; },
+      "longest conversation in tokens (default 0: the model's, or what fits)", group);
+  add_choice(
+      app, "--kv-cache-dtype", "auto|f32|f16|bf16",
+      [&type](const std::string& name) { type = kernels::kv_type_from_name(name); },
+      "type of the numbers in the cache (default auto: f16, or f32\nwhere only the plain C++ kernels run)",
+      group);
+  add_number<std::uint32_t>(
+      app, "--block-size", {16, 256, "a multiple of 16 from 16 to 256"},
+      [&block_tokens](std::uint32_t n) {
+        if (n % 16 != 0)
+          refuse(fmt::format("--block-size takes a multiple of 16 from 16 to 256, not '{}'", n));
+        block_tokens = n;
+      },
+      "tokens in one block (default 16)", group);
+}
+
+void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
+  const std::string cache = "KV cache";
+  add_kv_flags(app, engine.context_tokens, engine.kv_type, engine.block_tokens, cache);
+  add_number<std::uint32_t>(
+      app, "--kv-tokens", from_to(0u, model::kMaxContext),
+      [&engine](std::uint32_t n) { engine.kv_tokens = n; },
+      "tokens that all blocks hold together; more keeps more branches\nof a conversation (default 0: one "
+      "context)",
+      cache);
+  add_switch(
+      app, "--no-kv-cache", [&engine] { engine.kv_use = engine::KvUse::kRecompute; },
+      "compute the whole conversation again for each token: the same text,\nslowly; shows what the cache is "
+      "worth",
+      cache);
+
+  const std::string compute = "Computing";
+  add_number<std::int32_t>(
+      app, "-t,--threads", from_to(0, 256), [&engine](std::int32_t n) { engine.threads = n; },
+      "default 0: as many as affinity and cgroup allow", compute);
+  add_choice(
+      app, "--weights", "as-stored|q8_0|q4_0",
+      [&engine](const std::string& name) {
+        engine.quantize = name == "q8_0"   ? std::optional(kernels::TensorType::kQ8_0)
+                          : name == "q4_0" ? std::optional(kernels::TensorType::kQ4_0)
+                                           : std::nullopt;
+      },
+      "turn wider weights into this type while loading (default as-stored)", compute);
+  add_choice(
+      app, "--activations", "int8|f32",
+      [&engine](const std::string& name) {
+        engine.arithmetic = name == "f32" ? kernels::Arithmetic::kFloat : kernels::Arithmetic::kInteger;
+      },
+      "what is multiplied with quantised weights (default int8; f32 is exact\nand slow)", compute);
+}
+
+}  // namespace
+
+void define_run(CLI::App* app, RunOptions& run) {
+  add_model(app, run.model, "SmolLM2-135M-Instruct, which ./dev run fetches");
+  add_prompt_flags(app, run);
+  add_answer_flags(app, run);
+  add_sampling_flags(app, run.sampling);
+  add_engine_flags(app, run.engine);
+  app->footer(
+      "Examples:\n"
+      "  folio run                                        chat with the default model\n"
+      "  folio run Llama-3.2-1B-Instruct-Q4_K_M.gguf -t 8\n"
+      "  folio run -p \"Why is the sky blue?\" -n 100 --temperature 0\n"
+      "  git diff | folio run --system \"Write a commit message.\"\n"
+      "  folio run --raw -p \"Once upon a time\" model.gguf\n\n"
+      "The answer goes to standard output, all else to standard error. Exit status: 0, 1 for an error,\n"
+      "2 for a wrong command line, 130 after Ctrl-C. Environment: FOLIO_ISA=reference|avx2|avx512 chooses\n"
+      "the kernels, FOLIO_HOME the folder of models and history, NO_COLOR switches dim text off.");
+}
+
+void define_inspect(CLI::App* app, InspectOptions& inspect) {
+  add_model(app, inspect.model, "the default model if it is there, and this machine");
+  add_switch(
+      app, "--json", [&inspect] { inspect.format = InspectFormat::kJson; }, "everything as one JSON object",
+      "Output");
+  std::string sections;
+  for (const char* name : kInspectSections) sections += (sections.empty() ? "" : "|") + std::string(name);
+  const auto add_section = [&inspect, sections](const std::string& text) {
+    const std::vector<std::string> known = CLI::detail::split(sections, '|');
+    if (std::ranges::find(known, text) == known.end())
+      refuse(fmt::format("--only takes one of {}, not '{}'{}", fmt::join(known, ", "), text,
+                         did_you_mean(text, known)));
+    inspect.sections.push_back(text);
+  };
+  app->add_option_function<std::string>("--only", add_section,
+                                        "this section only; may be given several times")
+      ->type_name(sections)
+      ->trigger_on_parse()
+      ->group("Output");
+  add_kv_flags(app, inspect.context_tokens, inspect.kv_type, inspect.block_tokens,
+               "KV cache to compute the sizes of");
+  app->footer(
+      "Examples:\n"
+      "  folio inspect model.gguf\n"
+      "  folio inspect model.gguf --only kv --kv-cache-dtype bf16 --ctx-size 32768\n"
+      "  folio inspect model.gguf --json\n\n"
+      "Only headers are read: a large file costs no more than a small one.");
+}
+
+void define_completion(CLI::App* app, std::string& shell) {
+  const auto set = [&shell](const std::string& text) {
+    const std::vector<std::string> known = {"bash", "zsh", "fish"};
+    if (std::ranges::find(known, text) == known.end())
+      refuse(fmt::format("folio completion knows bash, zsh and fish, not '{}'{}", text,
+                         did_you_mean(text, known)));
+    shell = text;
+  };
+  app->add_option_function<std::string>("SHELL", set, "the shell")->type_name("bash|zsh|fish");
+  app->footer("Example:\n  folio completion bash > ~/.local/share/bash-completion/completions/folio");
+}
+
+}  // namespace folio::app

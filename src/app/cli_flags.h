@@ -1,0 +1,22 @@
+// The flags of each command, what they take and what their help says. Internal to the command line.
+//
+// A value that is refused is thrown as the library's ParseError with the whole sentence; parse_command_line()
+// catches it.
+#pragma once
+
+#include <string>
+
+#include "app/options.h"
+
+namespace CLI {
+class App;
+}
+
+namespace folio::app {
+
+// `app` keeps pointers into the second argument until it has parsed.
+void define_run(CLI::App* app, RunOptions& run);
+void define_inspect(CLI::App* app, InspectOptions& inspect);
+void define_completion(CLI::App* app, std::string& shell);
+
+}  // namespace folio::app

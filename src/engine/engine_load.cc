@@ -1,0 +1,122 @@
+// Engine::load(): everything that happens once.
+#include <algorithm>
+#include <cstring>
+
+#include "engine/engine_parts.h"
+#include "engine/load_text.h"
+#include "kernels/quant/quantize.h"
+#include "platform/cpu.h"
+#include "platform/memory.h"
+#include "weights/open.h"
+
+namespace folio::engine {
+namespace {
+
+constexpr int kMaxThreads = 256;
+constexpr std::size_t kMaxStepTokens = 8192;
+constexpr std::size_t kLogitRows = 64;  // of one step, where a request wants logits over its prompt
+
+Result<int> choose_threads(int wanted) {
+  const int available = platform::available_cpus();
+  if (wanted == 0) return std::min(available, kMaxThreads);
+  if (wanted < 0 || wanted > kMaxThreads)
+    return fail(ErrorKind::kInvalid, "--threads {} is not between 1 and {}", wanted, kMaxThreads);
+  return wanted;
+}
+
+Status check_options(const EngineOptions& options) {
+  if (options.step_tokens == 0 || options.step_tokens > kMaxStepTokens)
+    return fail(ErrorKind::kInvalid, "{} tokens per step are not between 1 and {}", options.step_tokens,
+                kMaxStepTokens);
+  if (options.quantize && !kernels::can_quantize_to(*options.quantize))
+    return fail(ErrorKind::kInvalid, "weights cannot be turned into {} while loading; use q8_0 or q4_0",
+                kernels::info(*options.quantize).name);
+  return {};
+}
+
+// The context: as asked, or the model's cut to what half of the available memory holds.
+Result<std::size_t> choose_context(const EngineOptions& options, const model::ModelConfig& config,
+                                   const kv::KvGeometry& geometry) {
+  const std::size_t available = platform::available_bytes();
+  const auto fitting = [&](std::size_t bytes) {
+    return bytes / geometry.block_bytes() * geometry.block_tokens();
+  };
+  if (options.context_tokens == 0) {
+    const std::size_t context = std::min<std::size_t>(config.context, fitting(available / 2));
+    if (context == 0)
+      return fail(ErrorKind::kTooLarge,
+                  "not even one block of {} tokens of KV cache fits: it needs {} bytes, {} are available",
+                  geometry.block_tokens(), geometry.block_bytes(), available);
+    return context;
+  }
+  if (options.context_tokens > config.max_context)
+    return fail(ErrorKind::kTooLarge, "--ctx-size {} is longer than the model's context of {} tokens",
+                options.context_tokens, config.max_context);
+  const std::size_t needed = geometry.blocks_for(options.context_tokens) * geometry.block_bytes();
+  if (needed > available)
+    return fail(ErrorKind::kTooLarge,
+                "--ctx-size {} needs {} MB of KV cache, {} MB of memory are available; --ctx-size {} fits",
+                options.context_tokens, needed >> 20, available >> 20, fitting(available));
+  return options.context_tokens;
+}
+
+kernels::KvType choose_kv_type(const EngineOptions& options, kernels::Isa isa) {
+  if (options.kv_type) return *options.kv_type;
+  return isa == kernels::Isa::kReference ? kernels::KvType::kF32 : kernels::KvType::kF16;
+}
+
+// What a block's bits depend on besides its tokens.
+std::string name_space(const EngineOptions& options, const kv::KvGeometry& geometry, kernels::Isa isa,
+                       std::size_t context) {
+  return fmt::format("{}|{}|{}|{}|{}|{}", options.model, geometry.formula(), kernels::name(isa),
+                     static_cast<int>(options.arithmetic),
+                     options.quantize ? kernels::info(*options.quantize).name : "as stored", context);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
+  FOLIO_TRY_STATUS(check_options(options));
+  FOLIO_TRY(threads, choose_threads(options.threads));
+  FOLIO_TRY(isa, options.isa ? Result<kernels::Isa>(*options.isa) : kernels::choose_isa());
+  FOLIO_TRY(files, weights::open_model(options.model));
+  FOLIO_TRY(config, std::visit([](const auto& model) { return model::read_config(model); }, files));
+  FOLIO_TRY(geometry, kv::KvGeometry::create(
+                          model::kv_shape(config, choose_kv_type(options, isa), options.block_tokens)));
+  FOLIO_TRY(context, choose_context(options, config, geometry));
+  FOLIO_TRY(tokenizer, load_tokenizer(files));
+  FOLIO_TRY(chat_template, load_chat_template(files, tokenizer));
+
+  auto pool = std::make_unique<platform::ThreadPool>(threads);
+  const kernels::KernelSet& kernels = kernels::kernel_set(isa);
+  FOLIO_TRY(model, model::load_model(files, config,
+                                     {.kernels = &kernels,
+                                      .load = {.arithmetic = options.arithmetic,
+                                               .quantize = options.quantize,
+                                               .progress = options.progress},
+                                      .max_tokens = static_cast<std::uint32_t>(context)},
+                                     *pool));
+  const std::size_t step_tokens = std::min(options.step_tokens, context);
+  FOLIO_TRY(workspace, model::Workspace::create(config, {.rows = step_tokens,
+                                                         .output_rows = std::min(kLogitRows, step_tokens),
+                                                         .context = context,
+                                                         .threads = threads}));
+  const std::string space = name_space(options, geometry, isa, context);
+  FOLIO_TRY(cache, kv::KvCache::create({.geometry = geometry,
+                                        .blocks = geometry.blocks_for(std::max(context, options.kv_tokens)),
+                                        .name_space = std::as_bytes(std::span(space)),
+                                        .prefix_caching = options.kv_use == KvUse::kCache
+                                                              ? kv::PrefixCaching::kOn
+                                                              : kv::PrefixCaching::kOff}));
+  return std::unique_ptr<Engine>(new Engine({.kernels = kernels,
+                                             .pool = std::move(pool),
+                                             .tokenizer = std::move(tokenizer),
+                                             .chat_template = std::move(chat_template),
+                                             .model = std::move(model),
+                                             .cache = std::move(cache),
+                                             .workspace = std::move(workspace),
+                                             .context_tokens = context,
+                                             .kv_use = options.kv_use}));
+}
+
+}  // namespace folio::engine

@@ -1,0 +1,95 @@
+// What a caller asks of the engine, and what it gets back.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "sampling/sampling_params.h"
+
+namespace folio::engine {
+
+enum class EndTokens { kStop, kIgnore };  // does a token that ends a generation end it?
+
+inline constexpr std::size_t kNoLogits = std::numeric_limits<std::size_t>::max();
+
+struct GenerationRequest {
+  std::vector<TokenId> prompt;  // at least one token
+  sampling::SamplingParams sampling;
+  // Tokens to generate at most; what the context leaves if that is less. 0: only compute the prompt (see
+  // on_logits).
+  std::size_t max_tokens = std::numeric_limits<std::size_t>::max();
+  std::vector<std::string> stop;  // texts that end the answer and are not part of it; none may be empty
+  EndTokens end_tokens = EndTokens::kStop;
+  std::string cache_salt;  // sequences of different salts never share blocks
+  // Called on the engine's thread with the logits that follow each position from `logits_from` on, in order.
+  // Such a request reuses no cached block past that position. The span is valid during the call.
+  std::size_t logits_from = kNoLogits;
+  std::function<void(std::size_t position, std::span<const float> logits)> on_logits;
+};
+
+enum class FinishReason {
+  kStop,       // a token that ends the generation, or a stop text
+  kLength,     // max_tokens or the context is reached
+  kCancelled,  // by cancel()
+  kError,      // see GenerationStats::error
+};
+
+struct GenerationStats {
+  std::size_t prompt_tokens = 0;
+  std::size_t cached_tokens = 0;  // of the prompt, whose K and V were read from the cache
+  std::size_t generated_tokens = 0;
+  double first_token_s = 0;   // from submit to the first token
+  double prefill_s = 0;       // computing the rest of the prompt, first token included
+  double decode_s = 0;        // from the first token to the last
+  std::size_t kv_blocks = 0;  // held at the end
+  std::size_t kv_bytes = 0;   // of those blocks
+  std::optional<Error> error;
+
+  double prefill_tokens_per_s() const {
+    return prefill_s > 0 ? static_cast<double>(prompt_tokens - cached_tokens) / prefill_s : 0;
+  }
+  double decode_tokens_per_s() const {
+    return decode_s > 0 && generated_tokens > 1 ? static_cast<double>(generated_tokens - 1) / decode_s : 0;
+  }
+};
+
+// News since the last look.
+struct Delta {
+  std::string text;                    // whole UTF-8 characters
+  std::vector<TokenId> tokens;         // generated, the ending token included
+  std::optional<FinishReason> finish;  // set once, in the last delta
+};
+
+// The way of one answer from the engine's thread to its reader. Text waits here in one piece however slow the
+// reader is, so that the engine never waits for it; the answer's own length bounds it. Thread rule: every
+// member may be called from any thread; one reader.
+class TokenStream {
+ public:
+  Delta take();           // what is there, possibly nothing
+  Delta wait();           // waits for text, tokens or the end
+  bool finished() const;  // the last delta has been put (it may not have been taken)
+  GenerationStats stats() const;
+
+  // The engine's side.
+  void put(std::string_view text, std::optional<TokenId> token);
+  void finish(FinishReason reason, const GenerationStats& stats);
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable news_;
+  Delta pending_;
+  bool finished_ = false;
+  GenerationStats stats_;
+};
+
+}  // namespace folio::engine

@@ -1,0 +1,115 @@
+// Attention of a batch of sequences over their cache blocks on all threads, and the writing of K and V into
+// them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "kernels/kernel_set.h"
+#include "platform/memory.h"
+#include "platform/thread_pool.h"
+
+namespace folio::kernels {
+
+// One layer of the cache's memory in plain numbers (kv/kv_view.h fills it): tile i of head h of block b
+// begins at
+//   memory + b * block_bytes + key_offset + h * key_head_bytes + i * key_tile_bytes, values likewise.
+struct KvLayerView {
+  std::byte* memory;
+  std::size_t block_bytes;
+  std::size_t tiles_per_block;
+  std::size_t key_offset, value_offset;
+  std::size_t key_head_bytes, value_head_bytes;
+  std::size_t key_tile_bytes, value_tile_bytes;
+  std::size_t kv_heads;
+  std::size_t key_dim, value_dim;
+  KvType type;
+};
+
+// Consecutive tokens of one sequence that are rows [first_row, first_row + rows) of the batch.
+struct AttentionSequence {
+  const BlockId* blocks;  // of positions [0, first_position + rows)
+  std::size_t first_row;
+  std::size_t rows;
+  std::uint32_t first_position;  // of the first row
+};
+
+inline constexpr std::uint32_t kFullWindow = std::numeric_limits<std::uint32_t>::max();
+
+struct AttentionCall {
+  KvLayerView kv;
+  std::uint32_t window = kFullWindow;  // a query at position p sees positions (p - window, p]
+  const float* queries;                // [rows][heads * key_dim], multiplied by the attention scale
+  float* out;                          // [rows][heads * value_dim]
+};
+
+// How the rows of one batch are shared out, and the scratch for it. Built once per step, used by every layer.
+// The shares decide who computes what, never what is computed (attention_kernels.h).
+class AttentionPlan {
+ public:
+  // Errors: kTooLarge when the scratch cannot be reserved.
+  [[nodiscard]] static Result<AttentionPlan> create(int threads, std::size_t max_value_dim,
+                                                    std::size_t max_context);
+
+  // Requires: heads is a multiple of kv_heads; the sequences' data outlives the layers' calls.
+  // Allocates only when the batch needs more tasks than any before.
+  void prepare(std::span<const AttentionSequence> sequences, std::size_t heads, std::size_t kv_heads);
+
+  void run(const AttentionKernels& kernels, platform::ThreadPool& pool, const AttentionCall& call);
+
+ private:
+  // Consecutive queries, (row, head) pairs of one KV head of one sequence, that go through the splits
+  // together so that a split's K and V stay in the cache.
+  struct Task {
+    const AttentionSequence* sequence;
+    std::size_t kv_head;
+    std::size_t first_query, queries;
+  };
+  struct Item {  // one split of one task, where splits are shared out too
+    std::size_t task;
+    std::uint32_t split;
+    std::size_t first_state;  // in partial_
+  };
+
+  void attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
+              std::uint32_t split, std::size_t first, std::size_t queries, AttentionState* states) const;
+  void run_task(const AttentionKernels& kernels, const AttentionCall& call, const Task& task, int thread);
+  void run_item(const AttentionKernels& kernels, const AttentionCall& call, const Item& item);
+  void merge_task(const AttentionKernels& kernels, const AttentionCall& call, std::size_t task);
+  bool list_items(const AttentionCall& call);
+  void finish(const AttentionKernels& kernels, const AttentionCall& call, const Task& task,
+              AttentionState* totals) const;
+
+  int threads_ = 1;
+  std::size_t group_ = 1;  // query heads per KV head
+  std::size_t heads_ = 0;
+  std::vector<Task> tasks_;
+  std::vector<Item> items_;
+  std::vector<AttentionState> states_;   // [thread][kTaskQueries totals, kQueryTile parts]
+  std::vector<AttentionState> partial_;  // [item][queries]
+  platform::Arena state_values_, partial_values_;
+};
+
+// One row's place in the cache.
+struct KvSlot {
+  BlockId block;
+  std::uint32_t offset;  // token within the block
+};
+
+// Writes keys [rows][kv_heads * key_dim] and values [rows][kv_heads * value_dim] (strides in floats) to the
+// rows' slots.
+struct StoreCall {
+  KvLayerView kv;
+  const float* keys;
+  const float* values;
+  std::size_t key_stride, value_stride;
+  std::span<const KvSlot> slots;  // [rows]
+};
+void store_kv(const AttentionKernels& kernels, platform::ThreadPool& pool, const StoreCall& call);
+
+}  // namespace folio::kernels

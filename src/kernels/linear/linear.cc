@@ -1,0 +1,132 @@
+#include "kernels/linear/linear.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "kernels/quant/dequantize.h"
+
+namespace folio::kernels {
+namespace {
+
+constexpr std::size_t kTaskBytes = std::size_t{24}
+                                   << 10;  // weights a task reads at least: some microseconds of work
+constexpr std::size_t kRowBlockBytes = std::size_t{192}
+                                       << 10;  // activations that stay in the second-level cache
+constexpr std::size_t kMaxCalls = 4;
+
+// The rows [first, first + count) of x.
+ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t count) {
+  ActivationRows part = x;
+  part.rows = count;
+  if (part.values != nullptr) part.values += first * x.value_stride;
+  if (part.codes == nullptr) return part;
+  part.codes += first * x.code_stride;
+  part.scales += first * x.group_stride;
+  part.sums += first * x.group_stride;
+  return part;
+}
+
+// Expands the 16 stored rows of a kRows panel one by one; each is used for all rows of x before the next.
+void run_rows_panel(PanelKernel kernel, const LinearCall& call, std::size_t panel, const ActivationRows& x,
+                    float* expanded) {
+  const MatrixShape& shape = call.matrix->shape;
+  const std::size_t stored = row_bytes(shape.type, shape.columns);
+  const std::size_t end = std::min(shape.rows, (panel + 1) * kPanelOutputs);
+  for (std::size_t o = panel * kPanelOutputs; o < end; ++o) {
+    dequantize(shape.type, call.matrix->data + o * stored, expanded, shape.columns);
+    kernel({.panel = reinterpret_cast<const std::uint8_t*>(expanded),
+            .columns = shape.columns,
+            .x = &x,
+            .out = call.out + o,
+            .out_stride = call.out_stride,
+            .width = 1,
+            .bias = call.bias == nullptr ? nullptr : call.bias + o,
+            .epilogue = call.epilogue});
+  }
+}
+
+void run_panel(PanelKernel kernel, const LinearCall& call, std::size_t panel, std::size_t first_row,
+               const ActivationRows& x) {
+  const MatrixShape& shape = call.matrix->shape;
+  const std::size_t first_output = panel * kPanelOutputs;
+  kernel({.panel = reinterpret_cast<const std::uint8_t*>(call.matrix->data + panel * shape.panel_bytes()),
+          .columns = shape.columns,
+          .x = &x,
+          .out = call.out + first_row * call.out_stride + first_output,
+          .out_stride = call.out_stride,
+          .width = std::min(kPanelOutputs, shape.rows - first_output),
+          .bias = call.bias == nullptr ? nullptr : call.bias + first_output,
+          .epilogue = call.epilogue});
+}
+
+}  // namespace
+
+Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns) {
+  QuantizedRows rows;
+  rows.code_stride_ = (max_columns + 63) / 64 * 64;
+  rows.group_stride_ = (max_columns + kActivationGroup - 1) / kActivationGroup;
+  FOLIO_TRY(codes, platform::Arena::create(max_rows * rows.code_stride_, "activations"));
+  FOLIO_TRY(scales, platform::Arena::create(max_rows * rows.group_stride_ * sizeof(float), "activations"));
+  FOLIO_TRY(sums,
+            platform::Arena::create(max_rows * rows.group_stride_ * sizeof(std::int32_t), "activations"));
+  rows.codes_ = std::move(codes);
+  rows.scales_ = std::move(scales);
+  rows.sums_ = std::move(sums);
+  return rows;
+}
+
+QuantizedRow QuantizedRows::row(std::size_t index) const {
+  return {.codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * code_stride_,
+          .scales = reinterpret_cast<float*>(scales_.data()) + index * group_stride_,
+          .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_};
+}
+
+void QuantizedRows::fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x,
+                         std::size_t stride, std::size_t rows, std::size_t columns) {
+  pool.run(rows, [&](std::size_t i, int) { kernels.quantize(x + i * stride, columns, row(i)); });
+}
+
+void QuantizedRows::describe(ActivationRows& rows) const {
+  const QuantizedRow first = row(0);
+  rows.codes = first.codes;
+  rows.scales = first.scales;
+  rows.sums = first.sums;
+  rows.code_stride = code_stride_;
+  rows.group_stride = group_stride_;
+}
+
+void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,
+            const ActivationRows& x, std::span<const LinearCall> calls) {
+  FOLIO_CHECK(!calls.empty() && calls.size() <= kMaxCalls, "linear() takes 1 to 4 matrices");
+  // Tasks are runs of panels of one call; task_end[i] counts the tasks of calls 0..i.
+  std::size_t panels_per_task[kMaxCalls], task_end[kMaxCalls], tasks = 0;
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    const MatrixShape& shape = calls[i].matrix->shape;
+    panels_per_task[i] = std::max<std::size_t>(1, kTaskBytes / std::max<std::size_t>(1, shape.panel_bytes()));
+    tasks += (shape.panels() + panels_per_task[i] - 1) / panels_per_task[i];
+    task_end[i] = tasks;
+  }
+  const std::size_t columns = calls.front().matrix->shape.columns;
+  const std::size_t row_block = std::max<std::size_t>(16, kRowBlockBytes / columns / 16 * 16);
+
+  pool.run(tasks, [&](std::size_t task, int thread) {
+    std::size_t i = 0;
+    while (task >= task_end[i]) ++i;
+    const LinearCall& call = calls[i];
+    const MatrixShape& shape = call.matrix->shape;
+    const PanelKernel kernel = panel_kernel(kernels, shape.format);
+    const std::size_t first = (task - (i == 0 ? 0 : task_end[i - 1])) * panels_per_task[i];
+    const std::size_t end = std::min(shape.panels(), first + panels_per_task[i]);
+    if (shape.format == LinearFormat::kRows) {
+      for (std::size_t panel = first; panel < end; ++panel)
+        run_rows_panel(kernel, call, panel, x, scratch.of_thread(thread));
+      return;
+    }
+    for (std::size_t row = 0; row < x.rows; row += row_block) {
+      const ActivationRows part = rows_from(x, row, std::min(row_block, x.rows - row));
+      for (std::size_t panel = first; panel < end; ++panel) run_panel(kernel, call, panel, row, part);
+    }
+  });
+}
+
+}  // namespace folio::kernels

@@ -1,0 +1,60 @@
+// Linear layers over many rows on all threads: out = x W^T (+ bias), several matrices of the same input in
+// one fork-join.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "kernels/kernel_set.h"
+#include "kernels/linear/packed_matrix.h"
+#include "platform/memory.h"
+#include "platform/thread_pool.h"
+
+namespace folio::kernels {
+
+// The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes.
+// One object serves all layers in turn; nothing is allocated after creation.
+class QuantizedRows {
+ public:
+  [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns);
+
+  // Quantises x [rows][stride], `columns` of each row, on all threads.
+  void fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x, std::size_t stride,
+            std::size_t rows, std::size_t columns);
+  QuantizedRow row(std::size_t index) const;
+  // The int8 side of ActivationRows; the caller adds the floats.
+  void describe(ActivationRows& rows) const;
+
+ private:
+  platform::Arena codes_, scales_, sums_;
+  std::size_t code_stride_ = 0, group_stride_ = 0;
+};
+
+struct LinearCall {
+  const PackedMatrix* matrix;
+  const float* bias;  // [matrix rows], or nullptr
+  float* out;         // [rows][out_stride]
+  std::size_t out_stride;
+  Epilogue epilogue = Epilogue::kStore;
+};
+
+// Scratch for expanding rows of kRows matrices: one row of floats per thread.
+class RowScratch {
+ public:
+  RowScratch(int threads, std::size_t max_columns)
+      : stride_(max_columns), floats_(max_columns * static_cast<std::size_t>(threads)) {}
+  float* of_thread(int thread) { return floats_.data() + stride_ * static_cast<std::size_t>(thread); }
+
+ private:
+  std::size_t stride_;
+  std::vector<float> floats_;
+};
+
+// Runs every call on the same input. Requires: 1 to 4 calls; all matrices have the same columns; x holds
+// codes if takes_codes() of any matrix's format, floats if any does not.
+void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,
+            const ActivationRows& x, std::span<const LinearCall> calls);
+
+}  // namespace folio::kernels

@@ -1,0 +1,57 @@
+// A weight matrix in the layout that the panel kernels read, and the packing from the file's layout at load.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "kernels/linear/linear_kernels.h"
+#include "kernels/tensor_type.h"
+
+namespace folio::kernels {
+
+// What multiplies what in a linear layer.
+enum class Arithmetic : std::uint8_t {
+  kInteger,  // quantised weights times int8 activations, exact integer sums per group of 32: the default
+  kFloat,    // every weight expanded to f32, f32 activations: slow; the yardstick for the default
+};
+
+// The layout for weights stored as `type`. Types without a layout of their own stay as they are (kRows) and
+// are expanded row by row, exactly.
+LinearFormat linear_format(TensorType type, Arithmetic arithmetic);
+std::string_view name(LinearFormat format);
+constexpr bool takes_codes(LinearFormat format) {
+  return format == LinearFormat::kQ8_0 || format == LinearFormat::kQ4_0 || format == LinearFormat::kQ4_1;
+}
+
+struct MatrixShape {
+  TensorType type;      // how the weights are stored
+  LinearFormat format;  // how they are laid out
+  std::size_t rows;     // outputs
+  std::size_t columns;  // inputs, a multiple of the type's block
+
+  std::size_t panels() const { return (rows + kPanelOutputs - 1) / kPanelOutputs; }
+  // Bytes of one panel, and of the whole: panels are padded to 16 outputs and 64 bytes; kRows is the stored
+  // bytes.
+  //   f32 64 K, f16 32 K, bf16 32 K (K rounded up to even), q8_0 17 K, q4_0 9 K (K rounded up to 64),
+  //   q4_1 10 K bytes per panel
+  std::size_t panel_bytes() const;
+  std::size_t packed_bytes() const;
+};
+
+// Does not own its memory. Immutable, so any number of threads may read it.
+struct PackedMatrix {
+  MatrixShape shape{};
+  const std::byte* data = nullptr;
+};
+
+// Writes panel `panel` of the matrix whose stored rows begin at `source` (row_bytes(type, columns) apart;
+// `rows_left` of them exist, at least 1) to `panel_data`. Padding is zero. Thread-safe on distinct panels.
+// Requires: format is not kRows (those bytes are copied whole) and panel_data has panel_bytes() bytes.
+void pack_panel(const MatrixShape& shape, const std::byte* source, std::size_t rows_left,
+                std::byte* panel_data);
+
+// Expands row `row` to f32, out[0..columns): for embeddings, which share the matrix with the output layer
+// when tied.
+void unpack_row(const PackedMatrix& matrix, std::size_t row, float* out);
+
+}  // namespace folio::kernels

@@ -1,0 +1,15 @@
+#if defined(__x86_64__)
+#include "kernels/simd/avx2.h"
+//
+#include "kernels/linear/x86_impl.h"
+
+namespace folio::kernels {
+
+const LinearKernels kLinearAvx2 = {
+#define LINEAR_KERNEL(field, Format) .field = field,
+#include "kernels/linear/kernels.inc"
+#undef LINEAR_KERNEL
+};
+
+}  // namespace folio::kernels
+#endif

@@ -1,0 +1,358 @@
+// Row kernels: each instruction set against reference.cc bit for bit, and reference.cc against double
+// precision. u is the unit roundoff of float, 2^-24; bounds are first-order in u with 1 % on top for the
+// rest.
+#include "kernels/rows/row_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/reference_math.h"
+#include "support/kernel_inputs.h"
+
+namespace folio::kernels {
+namespace {
+
+using test::difference;
+using test::floats;
+using test::Guarded;
+using test::kAllValues;
+using test::kUnitRoundoff;
+using test::Random;
+using test::Values;
+
+struct Quantized {
+  explicit Quantized(std::size_t n)
+      : codes((n + kActivationGroup - 1) / kActivationGroup * kActivationGroup),
+        scales((n + kActivationGroup - 1) / kActivationGroup),
+        sums(scales.span().size()) {}
+  QuantizedRow row() { return {.codes = codes.data(), .scales = scales.data(), .sums = sums.data()}; }
+  Guarded<std::int8_t> codes;
+  Guarded<float> scales;
+  Guarded<std::int32_t> sums;
+};
+
+Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
+  Quantized out(x.size());
+  kernels.quantize(x.data(), x.size(), out.row());
+  EXPECT_TRUE(out.codes.intact() && out.scales.intact() && out.sums.intact()) << x.size();
+  return out;
+}
+
+// ---- one comparison per kernel of kernels.inc, by its name: a kernel without one does not compile
+
+void compare_rms_norm(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  const std::vector<float> x = floats(kind, n, random), weight = floats(Values::kSpread, n, random);
+  for (float epsilon : {1e-5f, 0.0f}) {
+    if (epsilon == 0 && kind != Values::kNormal) continue;  // 0 / 0 is not a number
+    Guarded<float> expected(n), actual(n), in_place(x);
+    kRowsReference.rms_norm(x.data(), weight.data(), epsilon, expected.data(), n);
+    kernels.rms_norm(x.data(), weight.data(), epsilon, actual.data(), n);
+    kernels.rms_norm(in_place.data(), weight.data(), epsilon, in_place.data(), n);
+    EXPECT_EQ(difference(expected.span(), actual.span()), "");
+    EXPECT_EQ(difference(expected.span(), in_place.span()), "");
+    EXPECT_TRUE(actual.intact() && in_place.intact());
+  }
+}
+
+void compare_silu_mul(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  std::vector<float> gate = floats(kind, n, random);
+  const std::vector<float> up = floats(Values::kSpread, n, random);
+  if (kind == Values::kNormal)  // the whole range of the exponential, and beyond both ends
+    for (float& g : gate) g *= 40;
+  Guarded<float> expected(n), actual(n), in_gate(gate), in_up(up);
+  kRowsReference.silu_mul(gate.data(), up.data(), expected.data(), n);
+  kernels.silu_mul(gate.data(), up.data(), actual.data(), n);
+  kernels.silu_mul(in_gate.data(), up.data(), in_gate.data(), n);
+  kernels.silu_mul(gate.data(), in_up.data(), in_up.data(), n);
+  EXPECT_EQ(difference(expected.span(), actual.span()), "");
+  EXPECT_EQ(difference(expected.span(), in_gate.span()), "");
+  EXPECT_EQ(difference(expected.span(), in_up.span()), "");
+  EXPECT_TRUE(actual.intact() && in_gate.intact() && in_up.intact());
+}
+
+struct Angles {
+  std::vector<float> cosine, sine;
+};
+
+Angles angles(std::size_t pairs, Random& random) {
+  Angles out{std::vector<float>(pairs), std::vector<float>(pairs)};
+  for (std::size_t i = 0; i < pairs; ++i) {
+    const double angle = i == 0 ? 0 : 8.0 * random.unit();
+    out.cosine[i] = static_cast<float>(std::cos(angle));
+    out.sine[i] = static_cast<float>(std::sin(angle));
+  }
+  return out;
+}
+
+void compare_rope(decltype(RowKernels::rope_halves) expected_kernel, decltype(RowKernels::rope_halves) kernel,
+                  std::size_t pairs, Values kind, Random& random) {
+  const Angles turn = angles(pairs, random);
+  const std::vector<float> x = floats(kind, 2 * pairs, random);
+  Guarded<float> expected(x), actual(x);
+  expected_kernel(expected.data(), turn.cosine.data(), turn.sine.data(), pairs);
+  kernel(actual.data(), turn.cosine.data(), turn.sine.data(), pairs);
+  EXPECT_EQ(difference(expected.span(), actual.span()), "");
+  EXPECT_TRUE(actual.intact());
+}
+
+void compare_rope_adjacent(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  compare_rope(kRowsReference.rope_adjacent, kernels.rope_adjacent, n, kind, random);
+}
+
+void compare_rope_halves(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  compare_rope(kRowsReference.rope_halves, kernels.rope_halves, n, kind, random);
+}
+
+void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  std::vector<float> x = floats(kind, n, random);
+  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {  // some groups unlike the others
+    float* values = x.data() + group * kActivationGroup;
+    const std::size_t count = std::min(kActivationGroup, n - group * kActivationGroup);
+    switch (random.below(6)) {
+      case 0:
+        std::fill_n(values, count, 0.0f);
+        break;
+      case 1:
+        values[random.below(count)] = -std::numeric_limits<float>::infinity();
+        break;
+      case 2:
+        values[random.below(count)] = std::numeric_limits<float>::max();
+        break;
+      case 3:
+        std::fill_n(values, count, random.unit() * 1e-40f);
+        break;
+      default:
+        break;
+    }
+  }
+  const Quantized expected = quantized(kRowsReference, x), actual = quantized(kernels, x);
+  EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
+  EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
+  EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
+}
+
+struct Comparison {
+  const char* kernel;
+  void (*compare)(const RowKernels& kernels, std::size_t n, Values kind, Random& random);
+};
+constexpr Comparison kComparisons[] = {
+#define ROW_KERNEL(name, parameters) {#name, compare_##name},
+#include "kernels/rows/kernels.inc"
+#undef ROW_KERNEL
+};
+
+TEST(RowKernels, EveryInstructionSetGivesTheBitsOfTheReference) {
+  for (Isa isa : test::tested_isas())
+    for (const Comparison& comparison : kComparisons) {
+      Random random(7);
+      for (std::size_t n : test::sizes_around_vectors())
+        for (Values kind : kAllValues) {
+          SCOPED_TRACE(fmt::format("{} under {}, n {}, values {}", comparison.kernel, name(isa), n,
+                                   static_cast<int>(kind)));
+          comparison.compare(kernel_set(isa).rows, n, kind, random);
+          if (testing::Test::HasFailure()) return;
+        }
+    }
+}
+
+// Every sign of zero in every place: -(b * sin) is not 0 - b * sin.
+TEST(RowKernels, RotatingZerosKeepsTheSignsOfTheReference) {
+  constexpr std::size_t kPairs = 33;
+  const auto zero = [](std::size_t bit) { return bit % 2 == 0 ? 0.0f : -0.0f; };
+  for (Isa isa : test::tested_isas())
+    for (std::size_t signs = 0; signs < 16; ++signs) {
+      std::vector<float> x(2 * kPairs), cosine(kPairs, signs & 4 ? -0.5f : 0.5f),
+          sine(kPairs, signs & 8 ? -0.5f : 0.5f);
+      for (std::size_t i = 0; i < kPairs; ++i) {
+        x[i] = zero(signs);
+        x[i + kPairs] = zero(signs >> 1);
+      }
+      std::vector<float> expected = x, actual = x;
+      kRowsReference.rope_halves(expected.data(), cosine.data(), sine.data(), kPairs);
+      kernel_set(isa).rows.rope_halves(actual.data(), cosine.data(), sine.data(), kPairs);
+      ASSERT_EQ(difference(expected, actual), "") << name(isa) << ", signs " << signs;
+    }
+}
+
+// ---- what the numbers mean
+
+// Relative to the true value; one ulp of a float is at least u and at most 2 u of it.
+double ulps(float actual, double exact) {
+  int exponent;
+  std::frexp(exact, &exponent);
+  return std::abs(static_cast<double>(actual) - exact) / std::ldexp(1.0, exponent - 24);
+}
+
+// Every 499th float of each sign with a magnitude of up to 88. The vector forms are the same bits: silu_mul
+// above.
+TEST(RowKernels, ExponentialIsWithinTwoUlps) {
+  double worst = 0;
+  const auto last = std::bit_cast<std::uint32_t>(88.0f);
+  for (std::uint32_t bits = 0; bits <= last; bits += test::kSlowBuild ? 9973 : 499)
+    for (std::uint32_t sign : {0u, 0x80000000u}) {
+      const float x = std::bit_cast<float>(bits | sign);
+      if (x < kExpLowest) {
+        ASSERT_EQ(exp_reference(x), 0.0f) << x;
+        continue;
+      }
+      const double error = ulps(exp_reference(x), std::exp(static_cast<double>(x)));
+      ASSERT_LE(error, 2.0) << x;
+      worst = std::max(worst, error);
+    }
+  std::printf("worst error of exp: %.3f ulp\n", worst);
+}
+
+TEST(RowKernels, ExponentialAtItsEnds) {
+  const float lowest = kExpLowest, highest = kExpHighest;
+  EXPECT_EQ(exp_reference(0.0f), 1.0f);
+  EXPECT_EQ(exp_reference(-0.0f), 1.0f);
+  EXPECT_LE(ulps(exp_reference(lowest), std::exp(static_cast<double>(lowest))), 2.0);
+  EXPECT_TRUE(std::isnormal(exp_reference(lowest)));
+  EXPECT_EQ(exp_reference(std::nextafterf(lowest, -100.0f)), 0.0f);
+  EXPECT_LE(ulps(exp_reference(highest), std::exp(static_cast<double>(highest))), 2.0);
+  EXPECT_EQ(exp_reference(1e30f), exp_reference(highest)) << "finite and largest for all that is above";
+  EXPECT_EQ(exp_reference(std::numeric_limits<float>::infinity()), exp_reference(highest));
+  EXPECT_EQ(exp_reference(-std::numeric_limits<float>::infinity()), 0.0f);
+}
+
+// The sum of squares has only positive terms: n / 16 fused additions per lane and 4 across lanes, each within
+// u, make it (n / 16 + 4) u; dividing by n and adding epsilon 2 u. The square root halves that and adds u, as
+// do the reciprocal and the two products.
+TEST(RowKernels, RmsNormIsTheMathematicsWithinItsRoundings) {
+  Random random(11);
+  for (std::size_t n : {1, 7, 16, 64, 576, 2048, 4099}) {
+    const std::vector<float> x = floats(Values::kNormal, n, random),
+                             weight = floats(Values::kNormal, n, random);
+    std::vector<float> out(n);
+    kRowsReference.rms_norm(x.data(), weight.data(), 1e-5f, out.data(), n);
+    double squares = 0;
+    for (float v : x) squares += static_cast<double>(v) * v;
+    const double scale = 1 / std::sqrt(squares / static_cast<double>(n) + static_cast<double>(1e-5f));
+    const double roundings = (std::ceil(static_cast<double>(n) / 16) + 4 + 2) / 2 + 4;
+    for (std::size_t i = 0; i < n; ++i) {
+      const double exact = x[i] * scale * weight[i];
+      ASSERT_LE(std::abs(out[i] - exact), 1.01 * roundings * kUnitRoundoff * std::abs(exact))
+          << n << " [" << i << "]";
+    }
+  }
+}
+
+// e^-g within 2 ulp is within 4 u; 1 + e^-g adds u, the quotient and the product u each: 7 u.
+TEST(RowKernels, SiluIsTheMathematicsWithinItsRoundings) {
+  Random random(12);
+  constexpr std::size_t kCount = 100'000;
+  std::vector<float> gate(kCount), up = floats(Values::kNormal, kCount, random), out(kCount);
+  for (float& g : gate) g = 60 * random.unit();
+  kRowsReference.silu_mul(gate.data(), up.data(), out.data(), kCount);
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const double exact = gate[i] / (1 + std::exp(-static_cast<double>(gate[i]))) * up[i];
+    ASSERT_LE(std::abs(out[i] - exact), 1.01 * 7 * kUnitRoundoff * std::abs(exact)) << gate[i];
+  }
+}
+
+// Below the exponential's range the quotient is |g| / e^88.4 at most: nothing, on the side of zero where g
+// is.
+TEST(RowKernels, SiluFarOutIsItsLimits) {
+  const std::vector<float> gate = {-89, -200, -1e10f, 100, 3e38f}, up(5, 1.0f);
+  std::vector<float> out(5);
+  kRowsReference.silu_mul(gate.data(), up.data(), out.data(), 5);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_LE(out[i], 0);
+    EXPECT_GE(out[i], gate[i] * 5e-39f);
+  }
+  EXPECT_EQ(out[3], 100.0f);
+  EXPECT_EQ(out[4], 3e38f);
+}
+
+// a cos - b sin: u of the rounded product, u of the sum.
+TEST(RowKernels, RotationIsTheMathematicsWithinItsRoundings) {
+  Random random(13);
+  constexpr std::size_t kPairs = 4096;
+  const Angles turn = angles(kPairs, random);
+  const std::vector<float> x = floats(Values::kNormal, 2 * kPairs, random);
+  std::vector<float> adjacent = x, halves = x;
+  kRowsReference.rope_adjacent(adjacent.data(), turn.cosine.data(), turn.sine.data(), kPairs);
+  kRowsReference.rope_halves(halves.data(), turn.cosine.data(), turn.sine.data(), kPairs);
+  const auto check = [&](float first, float second, float new_first, float new_second, std::size_t i) {
+    const double a = first, b = second, c = turn.cosine[i], s = turn.sine[i];
+    const double exact_a = a * c - b * s, exact_b = b * c + a * s;
+    EXPECT_LE(std::abs(new_first - exact_a), 1.01 * kUnitRoundoff * (std::abs(b * s) + std::abs(exact_a)));
+    EXPECT_LE(std::abs(new_second - exact_b), 1.01 * kUnitRoundoff * (std::abs(a * s) + std::abs(exact_b)));
+  };
+  for (std::size_t i = 0; i < kPairs; ++i) {
+    check(x[2 * i], x[2 * i + 1], adjacent[2 * i], adjacent[2 * i + 1], i);
+    check(x[i], x[i + kPairs], halves[i], halves[i + kPairs], i);
+  }
+}
+
+// code = round(x * fl(127 / amax)): two roundings of a number up to 127, so it is within 1/2 + 2 * 127 u of
+// 127 x / amax, and code * scale, scale = amax / 127 (1 + u), within that times the scale plus 127 u scale of
+// x.
+TEST(RowKernels, QuantizationIsWithinHalfAStep) {
+  Random random(14);
+  for (Values kind :
+       {Values::kNormal, Values::kSpread, Values::kHuge, Values::kOneHuge, Values::kAlternating}) {
+    const std::vector<float> x = floats(kind, 999, random);
+    Quantized out = quantized(kRowsReference, x);
+    for (std::size_t group = 0; group < out.scales.span().size(); ++group) {
+      const double scale = out.scales.span()[group];
+      int sum = 0, largest = 0;
+      for (std::size_t i = group * 32; i < group * 32 + 32; ++i) {
+        const int code = out.codes.span()[i];
+        sum += code;
+        largest = std::max(largest, std::abs(code));
+        const double exact = i < x.size() ? x[i] : 0;
+        ASSERT_LE(std::abs(code * scale - exact), (0.5 + 1.01 * 3 * 127 * kUnitRoundoff) * scale) << i;
+      }
+      EXPECT_EQ(sum, out.sums.span()[group]);
+      EXPECT_EQ(largest, 127) << "the whole range is used";
+    }
+  }
+}
+
+struct OddGroup {
+  const char* what;
+  float filler, odd;
+  float scale;  // expected; NaN: any NaN
+};
+
+TEST(RowKernels, QuantizationOfOddGroups) {
+  const float infinity = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  const OddGroup cases[] = {
+      {"zeros", 0, -0.0f, 0},
+      {"denormals", 1e-40f, -2e-40f, 0},
+      {"just too small", 0, 9.9e-31f, 0},
+      {"infinity", 1, infinity, nan},
+      {"minus infinity", 1, -infinity, nan},
+      {"not a number", 1, nan, nan},
+      {"not a number among zeros", 0, nan, nan},
+      {"NaN and infinity", infinity, -nan, nan},
+  };
+  for (Isa isa : test::tested_isas())
+    for (const OddGroup& odd : cases)
+      for (std::size_t n : {1, 13, 31, 32, 33, 64, 65})
+        for (std::size_t place : {std::size_t{0}, n / 2, n - 1}) {
+          SCOPED_TRACE(fmt::format("{} under {}, n {}, at {}", odd.what, name(isa), n, place));
+          std::vector<float> x(n, odd.filler);
+          x[place] = odd.odd;
+          const Quantized out = quantized(kernel_set(isa).rows, x);
+          const std::size_t group = place / kActivationGroup;
+          const auto codes = out.codes.span().subspan(group * kActivationGroup, kActivationGroup);
+          EXPECT_TRUE(std::ranges::all_of(codes, [](int code) { return code == 0; }));
+          EXPECT_EQ(out.sums.span()[group], 0);
+          if (std::isnan(odd.scale))
+            EXPECT_TRUE(std::isnan(out.scales.span()[group]));
+          else
+            EXPECT_EQ(out.scales.span()[group], odd.scale);
+          const Quantized expected = quantized(kRowsReference, x);
+          EXPECT_EQ(difference(expected.scales.span(), out.scales.span()), "");
+          EXPECT_EQ(difference(expected.codes.span(), out.codes.span()), "");
+          if (testing::Test::HasFailure()) return;
+        }
+}
+
+}  // namespace
+}  // namespace folio::kernels

@@ -1,0 +1,15 @@
+#if defined(__x86_64__)
+#include "kernels/simd/avx2.h"
+//
+#include "kernels/rows/x86_impl.h"
+
+namespace folio::kernels {
+
+const RowKernels kRowsAvx2 = {
+#define ROW_KERNEL(name, parameters) .name = name,
+#include "kernels/rows/kernels.inc"
+#undef ROW_KERNEL
+};
+
+}  // namespace folio::kernels
+#endif

@@ -1,0 +1,125 @@
+#include "kv/block_pool.h"
+
+#include "base/check.h"
+
+namespace folio::kv {
+
+BlockRef::~BlockRef() {
+  if (pool_ == nullptr) return;
+  --pool_->loose_pins_;
+  pool_->unpin(id_);
+}
+
+BlockRef BlockRef::share() const {
+  FOLIO_CHECK(pool_ != nullptr, "sharing a pin that was moved away");
+  return pool_->pin(id_);
+}
+
+BlockPool::BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener)
+    : arena_(std::move(arena)),
+      block_bytes_(block_bytes),
+      listener_(listener),
+      states_(arena_.size() / block_bytes),
+      links_(states_.size()),
+      free_(links_),
+      cached_(links_) {
+  FOLIO_CHECK(block_bytes % 64 == 0, "blocks start on cache lines");
+  FOLIO_CHECK(states_.size() <= kMaxBlocks, "more blocks than a BlockId counts");
+  for (std::size_t block = 0; block < states_.size(); ++block) free_.push_back(static_cast<BlockId>(block));
+}
+
+BlockPool::~BlockPool() { FOLIO_CHECK(in_use_blocks() == 0, "a pin outlives its pool"); }
+
+std::optional<BlockRef> BlockPool::acquire() {
+  if (free_.size() == 0) {
+    if (cached_.size() == 0) return std::nullopt;
+    const BlockId victim = cached_.front();
+    listener_.on_evict(victim);
+    forget(victim);
+  }
+  const BlockId block = free_.front();
+  free_.erase(block);
+  states_[raw(block)].pins = 1;
+  ++loose_pins_;
+  return BlockRef(this, block);
+}
+
+BlockRef BlockPool::pin(BlockId block) {
+  add_pin(block);
+  ++loose_pins_;
+  return BlockRef(this, block);
+}
+
+void BlockPool::keep(BlockId block) {
+  State& state = states_[raw(block)];
+  FOLIO_CHECK(state.pins > 0 && !state.kept, "only a block in use can become worth keeping, and only once");
+  state.kept = true;
+}
+
+void BlockPool::forget(BlockId block) {
+  State& state = states_[raw(block)];
+  FOLIO_CHECK(state.kept, "forgetting a block that was not kept");
+  state.kept = false;
+  if (state.pins > 0) return;
+  cached_.erase(block);
+  free_.push_front(block);
+}
+
+void BlockPool::add_pin(BlockId block) {
+  State& state = states_[raw(block)];
+  FOLIO_CHECK(state.pins > 0 || state.kept, "pinning a free block");
+  if (state.pins == 0) cached_.erase(block);
+  ++state.pins;
+}
+
+void BlockPool::unpin(BlockId block) {
+  State& state = states_[raw(block)];
+  FOLIO_CHECK(state.pins > 0, "a pin was released twice");
+  if (--state.pins > 0) return;
+  if (state.kept) {
+    cached_.push_back(block);
+  } else {
+    free_.push_front(block);
+  }
+}
+
+BlockId BlockPool::adopt(BlockRef&& ref) {
+  FOLIO_CHECK(ref.pool_ == this, "a pin of another pool, or one that was moved away");
+  ref.pool_ = nullptr;
+  --loose_pins_;
+  return ref.id_;
+}
+
+Status BlockPool::check_integrity() const {
+  std::vector<bool> listed(blocks(), false);
+  // Walks one list; each member must be unpinned, kept or not as the list says, and listed nowhere else.
+  const auto walk = [&](const BlockList& list, bool kept, const char* name) -> Status {
+    std::size_t count = 0;
+    BlockId previous = kNoBlock;
+    for (BlockId block = list.front(); block != kNoBlock;
+         previous = block, block = list.next(block), ++count) {
+      if (raw(block) >= blocks())
+        return fail(ErrorKind::kInvalid, "KV pool: no such block {} on the {} list", raw(block), name);
+      if (listed[raw(block)])
+        return fail(ErrorKind::kInvalid, "KV pool: block {} is listed twice", raw(block));
+      listed[raw(block)] = true;
+      const State& state = states_[raw(block)];
+      if (state.pins != 0 || state.kept != kept || list.previous(block) != previous)
+        return fail(ErrorKind::kInvalid, "KV pool: block {} is on the {} list with {} pins, {}kept",
+                    raw(block), name, state.pins, state.kept ? "" : "not ");
+    }
+    if (count != list.size() || list.back() != previous)
+      return fail(ErrorKind::kInvalid, "KV pool: the {} list has {} blocks but counts {}", name, count,
+                  list.size());
+    return {};
+  };
+  FOLIO_TRY_STATUS(walk(free_, false, "free"));
+  FOLIO_TRY_STATUS(walk(cached_, true, "cached"));
+  for (std::size_t block = 0; block < blocks(); ++block)
+    if (listed[block] != (states_[block].pins == 0))
+      return fail(ErrorKind::kInvalid, "KV pool: block {} has {} pins and is on {} list", block,
+                  states_[block].pins, listed[block] ? "a" : "no");
+  return {};
+}
+
+}  // namespace folio::kv

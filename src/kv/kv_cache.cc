@@ -1,0 +1,197 @@
+#include "kv/kv_cache.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "base/check.h"
+
+namespace folio::kv {
+
+Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheOptions& options) {
+  const std::size_t block_bytes = options.geometry.block_bytes();
+  if (options.blocks == 0)
+    return fail(ErrorKind::kInvalid, "a KV cache needs at least one block of {} bytes", block_bytes);
+  const std::size_t most =
+      std::min(BlockPool::kMaxBlocks, std::numeric_limits<std::size_t>::max() / 2 / block_bytes);
+  if (options.blocks > most)
+    return fail(ErrorKind::kTooLarge,
+                "a KV cache of {} blocks of {} bytes cannot be addressed; at most {} can", options.blocks,
+                block_bytes, most);
+  FOLIO_TRY(arena, platform::Arena::create(options.blocks * block_bytes, "KV blocks"));
+  try {
+    return std::unique_ptr<KvCache>(new KvCache(options, std::move(arena)));
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorKind::kTooLarge, "no memory for the tables of {} KV blocks; ask for fewer",
+                options.blocks);
+  }
+}
+
+KvCache::KvCache(const KvCacheOptions& options, platform::Arena arena)
+    : geometry_(options.geometry),
+      namespace_root_(hash_root(options.name_space, "")),
+      prefix_caching_(options.prefix_caching),
+      hash_(options.hash),
+      pool_(std::move(arena), geometry_.block_bytes(), *this),
+      index_(pool_.blocks(), geometry_.block_tokens()),
+      group_(geometry_, index_) {
+  hit_.reserve(pool_.blocks());
+}
+
+KvCache::~KvCache() { FOLIO_CHECK(sequences_.empty(), "a sequence outlives its cache"); }
+
+SequenceKv KvCache::open(std::string_view salt, std::size_t capacity_tokens) {
+  const std::size_t capacity_blocks = std::min(geometry_.blocks_for(capacity_tokens), pool_.blocks());
+  const BlockHash root = hash_root(std::as_bytes(std::span(&namespace_root_, 1)), salt);
+  return SequenceKv(*this, BlockTable(pool_, geometry_.block_tokens(), capacity_blocks),
+                    PrefixChain(root, hash_, geometry_.block_tokens(), capacity_blocks));
+}
+
+std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens) {
+  FOLIO_CHECK(sequence.table_.blocks() == 0, "a match starts a sequence");
+  counters_.queried_tokens += tokens.size();
+  if (tokens.empty() || prefix_caching_ == PrefixCaching::kOff) return 0;
+  sequence.chain_.truncate(0);
+  group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
+  for (BlockId block : hit_) sequence.table_.append(pool_.pin(block));
+  sequence.published_blocks_ = hit_.size();
+  sequence.computed_ = hit_.size() * geometry_.block_tokens();
+  counters_.hit_tokens += sequence.computed_;
+  return sequence.computed_;
+}
+
+Reserve KvCache::reserve(SequenceKv& sequence, std::size_t upto) {
+  FOLIO_CHECK(upto >= sequence.computed_, "reserving less than is computed; truncate first");
+  if (upto == sequence.computed_) return Reserve::kDone;
+  const BlockRange range = group_.blocks_for({.first = sequence.computed_, .end = upto});
+  const std::size_t held = sequence.table_.blocks();
+  const std::size_t missing = range.end > held ? range.end - held : 0;
+  const bool copy = must_copy(sequence);
+  const std::size_t obtainable = pool_.obtainable_blocks();
+  if (missing > obtainable) return Reserve::kNoBlocks;
+  // The last block of the pool is not spent on a copy that nobody but the index would share: the index lets
+  // go. By then nothing is cached any more, so no entry follows the block.
+  const bool copy_fits = missing + 1 <= obtainable;
+  if (copy && !copy_fits && pool_.pins(sequence.table_.ids()[range.first]) > 1) return Reserve::kNoBlocks;
+
+  for (std::size_t i = 0; i < missing; ++i) append_block(sequence);
+  if (copy && copy_fits) copy_block(sequence, range.first);
+  if (copy && !copy_fits) unpublish(sequence.table_.ids()[range.first]);
+  return Reserve::kDone;
+}
+
+// Only the block that computed() falls into can be shared or published: all after it were acquired for this
+// sequence by reserve(), and fork() and truncate() leave no block after it.
+bool KvCache::must_copy(const SequenceKv& sequence) const {
+  const bool begun = sequence.computed_ % geometry_.block_tokens() != 0;
+  return begun && sequence.table_.needs_copy(sequence.computed_);
+}
+
+void KvCache::append_block(SequenceKv& sequence) {
+  std::optional<BlockRef> block = pool_.acquire();
+  FOLIO_CHECK(block, "the pool promised a block");
+  sequence.table_.append(std::move(*block));
+}
+
+void KvCache::copy_block(SequenceKv& sequence, std::size_t index) {
+  std::optional<BlockRef> copy = pool_.acquire();
+  FOLIO_CHECK(copy, "the pool promised a block");
+  std::memcpy(pool_.data(copy->id()), pool_.data(sequence.table_.ids()[index]), pool_.block_bytes());
+  sequence.table_.replace(index, std::move(*copy));
+  ++counters_.copied_blocks;
+}
+
+void KvCache::unpublish(BlockId block) {
+  index_.erase(block);
+  pool_.forget(block);
+  ++counters_.evicted_blocks;
+}
+
+void KvCache::commit(SequenceKv& sequence, std::span<const TokenId> tokens, std::size_t computed) {
+  FOLIO_CHECK(computed >= sequence.computed_ && computed <= tokens.size(),
+              "committing tokens that are not known");
+  FOLIO_CHECK(computed <= sequence.table_.token_capacity(), "committing tokens that were never reserved");
+  FOLIO_CHECK(computed == sequence.computed_ || !must_copy(sequence),
+              "a shared block was written without reserve()");
+  sequence.computed_ = computed;
+  if (prefix_caching_ == PrefixCaching::kOff) return;
+  while (sequence.published_blocks_ < geometry_.full_blocks(computed)) publish_next_block(sequence, tokens);
+}
+
+void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> tokens) {
+  const std::size_t index = sequence.published_blocks_++;
+  const BlockId block = sequence.table_.ids()[index];
+  const BlockId parent = index == 0 ? kNoBlock : sequence.table_.ids()[index - 1];
+  const PrefixKey key = group_.key(sequence.chain_, tokens, index, parent);
+  const std::optional<BlockId> resident = index_.find(key);
+  if (!resident) {
+    index_.insert(key, block);
+    pool_.keep(block);
+  } else if (*resident != block) {  // equal when a fork published it
+    sequence.table_.replace(index, pool_.pin(*resident));
+    ++counters_.merged_blocks;
+  }
+}
+
+void KvCache::truncate(SequenceKv& sequence, std::size_t tokens) {
+  FOLIO_CHECK(tokens <= sequence.computed_, "truncating to more than is computed");
+  sequence.table_.truncate(tokens);
+  sequence.chain_.truncate(geometry_.full_blocks(tokens));
+  sequence.computed_ = tokens;
+  sequence.published_blocks_ = std::min(sequence.published_blocks_, geometry_.full_blocks(tokens));
+}
+
+SequenceKv KvCache::fork(const SequenceKv& sequence, std::size_t capacity_tokens) {
+  SequenceKv child = open("", capacity_tokens);
+  const std::size_t capacity_blocks = std::min(geometry_.blocks_for(capacity_tokens), pool_.blocks());
+  child.table_ = sequence.table_.share(geometry_.blocks_for(sequence.computed_), capacity_blocks);
+  child.chain_ = sequence.chain_;
+  child.chain_.truncate(
+      geometry_.full_blocks(sequence.computed_));  // names of tokens that the child may not share
+  child.computed_ = sequence.computed_;
+  child.published_blocks_ = sequence.published_blocks_;
+  return child;
+}
+
+void KvCache::release(SequenceKv& sequence) { truncate(sequence, 0); }
+
+Reset KvCache::reset() {
+  if (pool_.in_use_blocks() > 0) return Reset::kInUse;
+  while (pool_.cached_blocks() > 0) {
+    const BlockId block = pool_.first_victim();
+    index_.erase(block);
+    pool_.forget(block);
+  }
+  return Reset::kDone;
+}
+
+KvStats KvCache::stats() const {
+  KvStats stats = counters_;
+  stats.blocks = pool_.blocks();
+  stats.free_blocks = pool_.free_blocks();
+  stats.cached_blocks = pool_.cached_blocks();
+  stats.in_use_blocks = pool_.in_use_blocks();
+  stats.block_bytes = pool_.block_bytes();
+  return stats;
+}
+
+void KvCache::on_evict(BlockId block) {
+  index_.erase(block);
+  ++counters_.evicted_blocks;
+}
+
+void KvCache::enroll(SequenceKv& sequence) {
+  sequence.registry_slot_ = sequences_.size();
+  sequences_.push_back(&sequence);
+}
+
+void KvCache::leave(SequenceKv& sequence) {
+  release(sequence);
+  SequenceKv* last = sequences_.back();
+  sequences_[sequence.registry_slot_] = last;
+  last->registry_slot_ = sequence.registry_slot_;
+  sequences_.pop_back();
+}
+
+}  // namespace folio::kv

@@ -1,0 +1,162 @@
+// KvCache: the door to everything kept about computed tokens. Nobody else touches pool or index.
+//
+// A sequence's life:
+//   SequenceKv kv = cache.open(salt, context);
+//   cache.match(kv, prompt);                 blocks already computed, by anyone, ever; pinned
+//   repeat  cache.reserve(kv, upto)          room for tokens [computed, upto), writable by this sequence
+//   alone
+//           ... the model writes K and V through kv.blocks() ...
+//           cache.commit(kv, tokens, upto)   full blocks enter the index; from here others share them
+//   cache.release(kv)                        blocks stay cached until somebody needs the room
+//
+// Three rules make it simple:
+// 1. A published block is never written. Whoever must write into one, or into one that a fork shares, gets a
+// copy.
+// 2. One block per content. When two sequences computed the same block, the second to commit adopts the
+// first's and
+//    gives its own back: results do not depend on who computed them (batch invariance), so no query can tell,
+//    and no byte is spent twice.
+// 3. So a table's published blocks are each other's parents in the index. A sequence pins a block together
+// with all
+//    before it and releases the last first; least-recently-released order alone therefore evicts children
+//    before parents, and every entry of the index can be reached from its root.
+//
+// A pool of geometry.blocks_for(n) blocks is always enough for one sequence of n tokens that is alone.
+//
+// Thread rule: one thread, the engine's. Errors: "no room" is an answer; misuse is a bug and CHECKed.
+// Cost: per block touched, O(block_tokens) for its name; nothing allocates between open() and the sequence's
+// end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "kv/block_pool.h"
+#include "kv/kv_geometry.h"
+#include "kv/kv_group.h"
+#include "kv/prefix_hash.h"
+#include "kv/prefix_index.h"
+#include "kv/sequence_kv.h"
+
+namespace folio::kv {
+
+enum class PrefixCaching { kOn, kOff };  // kOff: nothing enters the index, every match is empty
+enum class Reserve { kDone, kNoBlocks };
+enum class Reset { kDone, kInUse };
+
+struct KvCacheOptions {
+  KvGeometry geometry;
+  std::size_t blocks = 0;
+  // Everything the bits depend on besides the tokens; see hash_root(). Copied into a hash.
+  std::span<const std::byte> name_space = {};
+  PrefixCaching prefix_caching = PrefixCaching::kOn;
+  LinkHash hash = &hash_link;  // another only in tests
+};
+
+struct KvStats {
+  std::size_t blocks = 0;  // free + cached + in use
+  std::size_t free_blocks = 0;
+  std::size_t cached_blocks = 0;
+  std::size_t in_use_blocks = 0;
+  std::size_t block_bytes = 0;
+  // Since creation:
+  std::uint64_t queried_tokens = 0;  // given to match()
+  std::uint64_t hit_tokens = 0;      // of those, found: K and V are read, not computed
+  std::uint64_t evicted_blocks = 0;  // lost to make room
+  std::uint64_t copied_blocks = 0;   // by copy-on-write
+  std::uint64_t merged_blocks = 0;   // computed twice at the same time, kept once
+};
+
+class KvCache final : private EvictionListener {
+ public:
+  // Takes blocks * block_bytes of address space (committed as blocks are first used) and the metadata.
+  // Errors: kInvalid for no blocks, kTooLarge for more than can be addressed or than the machine gives.
+  [[nodiscard]] static Result<std::unique_ptr<KvCache>> create(const KvCacheOptions& options);
+  ~KvCache();  // Requires: every SequenceKv is gone.
+
+  const KvGeometry& geometry() const { return geometry_; }
+  std::size_t blocks() const { return pool_.blocks(); }
+  // What reserve() could hand out now.
+  std::size_t obtainable_blocks() const { return pool_.obtainable_blocks(); }
+  // The blocks' memory: block b is at [b * block_bytes, (b + 1) * block_bytes), laid out as KvGeometry says.
+  std::span<std::byte> memory() const { return pool_.memory(); }
+
+  // A new, empty sequence. Sequences of different salts never share. Allocates; nothing later does while the
+  // sequence stays within `capacity_tokens`.
+  [[nodiscard]] SequenceKv open(std::string_view salt, std::size_t capacity_tokens);
+
+  // Pins the longest resident prefix of `tokens`, in full blocks, and returns its length in tokens. Never all
+  // of `tokens`: the last one must be computed for its logits. Requires: `sequence` is empty.
+  std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens);
+
+  // Makes tokens [computed, upto) writable: appends blocks, evicting cached ones if need be, and copies the
+  // block that computed() falls into if it is shared or published. All or nothing: kNoBlocks changes nothing.
+  // Requires: upto >= computed().
+  [[nodiscard]] Reserve reserve(SequenceKv& sequence, std::size_t upto);
+
+  // K and V of `tokens` [0, computed) are valid now; full blocks among them enter the index.
+  // Requires: sequence.computed() <= computed <= token_capacity() and tokens.size(); `tokens` begins with
+  // what earlier calls were given.
+  void commit(SequenceKv& sequence, std::span<const TokenId> tokens, std::size_t computed);
+
+  // Forgets all after the first `tokens` tokens, which may be followed by others now. Blocks no longer needed
+  // are released. Requires: tokens <= computed().
+  void truncate(SequenceKv& sequence, std::size_t tokens);
+
+  // A second sequence with the same past, sharing every block; the first of the two to write into a shared
+  // block copies it. Costs no block now. Allocates.
+  [[nodiscard]] SequenceKv fork(const SequenceKv& sequence, std::size_t capacity_tokens);
+
+  // Gives all blocks back: published ones stay cached, the others are free. The sequence is empty, as after
+  // open().
+  void release(SequenceKv& sequence);
+
+  // Forgets all cached blocks. kInUse, and nothing happens, while any sequence holds blocks.
+  [[nodiscard]] Reset reset();
+
+  KvStats stats() const;
+
+  // Proves in O(blocks) that every block is exactly one of free, cached and in use, that pins equal the
+  // entries of all tables, that index and blocks agree, and that children leave before parents. Errors:
+  // kInvalid, naming the first block that is wrong; such an error is a bug in folio.
+  [[nodiscard]] Status check_integrity() const;
+
+ private:
+  friend class SequenceKv;
+
+  KvCache(const KvCacheOptions& options, platform::Arena arena);
+
+  void on_evict(BlockId block) override;
+  void enroll(SequenceKv& sequence);
+  void leave(SequenceKv& sequence);
+
+  bool must_copy(const SequenceKv& sequence) const;
+  void append_block(SequenceKv& sequence);
+  void copy_block(SequenceKv& sequence, std::size_t index);
+  void unpublish(BlockId block);
+  void publish_next_block(SequenceKv& sequence, std::span<const TokenId> tokens);
+
+  Status check_tables() const;
+  Status check_table(const SequenceKv& sequence) const;
+  Status check_eviction_order() const;
+
+  KvGeometry geometry_;
+  BlockHash namespace_root_;
+  PrefixCaching prefix_caching_;
+  LinkHash hash_;
+  BlockPool pool_;
+  PrefixIndex index_;
+  KvGroup group_;
+  std::vector<SequenceKv*> sequences_;  // all that are open
+  std::vector<BlockId> hit_;            // scratch of match()
+  KvStats counters_;                    // only the "since creation" part
+};
+
+}  // namespace folio::kv

@@ -1,0 +1,36 @@
+#include <gtest/gtest.h>
+
+#include "base/counting_new.h"
+#include "kv/kv_cache.h"
+#include "kv/kv_testing.h"
+
+namespace folio::kv {
+namespace {
+
+// The decode loop, eviction, copy-on-write and a second turn, without a single allocation.
+TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
+  auto cache = testing::small_cache(12);
+  const auto tokens = testing::token_run(0, 100);
+  const auto others = testing::token_run(500, 100);
+  SequenceKv first = cache->open("", 100);
+  SequenceKv second = cache->open("", 100);
+  const std::size_t before = folio::testing::allocations;
+  for (int turn = 0; turn < 3; ++turn) {
+    cache->match(first, tokens);
+    for (std::size_t upto = first.computed() + 1; upto <= 100; ++upto)
+      ASSERT_TRUE(testing::advance(*cache, first, tokens, upto));
+    cache->truncate(first, 20);
+    ASSERT_TRUE(testing::advance(*cache, first, others, 50));
+    cache->match(second, others);
+    ASSERT_TRUE(testing::advance(*cache, second, others, 100));
+    cache->release(first);
+    cache->release(second);
+  }
+  EXPECT_EQ(folio::testing::allocations - before, 0);
+  EXPECT_GT(cache->stats().evicted_blocks, 0);
+  EXPECT_GT(cache->stats().copied_blocks, 0);
+  EXPECT_GT(cache->stats().hit_tokens, 0);
+}
+
+}  // namespace
+}  // namespace folio::kv

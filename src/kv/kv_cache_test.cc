@@ -1,0 +1,284 @@
+#include "kv/kv_cache.h"
+
+#include <gtest/gtest.h>
+
+#include "kv/kv_testing.h"
+
+namespace folio::kv {
+namespace {
+
+using testing::advance;
+using testing::small_cache;
+using testing::states_are_right;
+using testing::token_run;
+
+void expect_sound(const KvCache& cache) {
+  const Status status = cache.check_integrity();
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+void expect_counts(const KvCache& cache, std::size_t free, std::size_t cached, std::size_t in_use) {
+  const KvStats stats = cache.stats();
+  EXPECT_EQ(stats.free_blocks, free);
+  EXPECT_EQ(stats.cached_blocks, cached);
+  EXPECT_EQ(stats.in_use_blocks, in_use);
+  expect_sound(cache);
+}
+
+TEST(KvCache, SecondTurnFindsTheFirst) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 60);
+  SequenceKv first = cache->open("", 64);
+  EXPECT_EQ(cache->match(first, tokens), 0);
+  ASSERT_TRUE(advance(*cache, first, tokens, 60));
+  EXPECT_EQ(first.published_blocks(), 3);
+  expect_counts(*cache, 4, 0, 4);
+  cache->release(first);
+  expect_counts(*cache, 5, 3, 0);  // the partial block holds nothing that could be found again
+
+  SequenceKv second = cache->open("", 64);
+  EXPECT_EQ(cache->match(second, tokens), 48);
+  EXPECT_TRUE(states_are_right(*cache, second, tokens));
+  expect_counts(*cache, 5, 0, 3);
+  EXPECT_EQ(cache->stats().queried_tokens, 120);
+  EXPECT_EQ(cache->stats().hit_tokens, 48);
+}
+
+TEST(KvCache, NeverFindsTheWholePrompt) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 32);
+  SequenceKv first = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, first, tokens, 32));
+  SequenceKv second = cache->open("", 64);
+  EXPECT_EQ(cache->match(second, tokens), 16);
+  SequenceKv third = cache->open("", 64);
+  EXPECT_EQ(cache->match(third, token_run(0, 33)), 32);
+  SequenceKv fourth = cache->open("", 64);
+  EXPECT_EQ(cache->match(fourth, {}), 0);
+  expect_sound(*cache);
+}
+
+TEST(KvCache, StopsAtTheFirstDifference) {
+  auto cache = small_cache(8);
+  auto tokens = token_run(0, 64);
+  SequenceKv first = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, first, tokens, 64));
+  tokens[20] = TokenId{999};  // in block 1; blocks 2 and 3 hold the same tokens after another past
+  SequenceKv second = cache->open("", 64);
+  EXPECT_EQ(cache->match(second, tokens), 16);
+}
+
+TEST(KvCache, SaltsKeepApart) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 40);
+  SequenceKv first = cache->open("a", 64);
+  ASSERT_TRUE(advance(*cache, first, tokens, 40));
+  SequenceKv second = cache->open("b", 64);
+  EXPECT_EQ(cache->match(second, tokens), 0);
+  SequenceKv third = cache->open("a", 64);
+  EXPECT_EQ(cache->match(third, tokens), 32);
+}
+
+TEST(KvCache, ReserveIsAllOrNothing) {
+  auto cache = small_cache(4);
+  const auto tokens = token_run(0, 100);
+  SequenceKv first = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, first, tokens, 20));
+  SequenceKv second = cache->open("", 64);
+  EXPECT_EQ(cache->reserve(second, 33), Reserve::kNoBlocks);
+  expect_counts(*cache, 2, 0, 2);
+  EXPECT_EQ(cache->reserve(second, 32), Reserve::kDone);
+  expect_counts(*cache, 0, 0, 4);
+  EXPECT_EQ(cache->reserve(first, 32), Reserve::kDone);  // room in its last block
+  EXPECT_EQ(cache->reserve(first, 33), Reserve::kNoBlocks);
+  expect_sound(*cache);
+}
+
+TEST(KvCache, EvictsTheEndOfTheOldestPrefixFirst) {
+  auto cache = small_cache(4);
+  const auto old_tokens = token_run(0, 33);
+  const auto new_tokens = token_run(100, 33);
+  {
+    SequenceKv old_sequence = cache->open("", 64);
+    ASSERT_TRUE(advance(*cache, old_sequence, old_tokens, 32));
+  }
+  {
+    SequenceKv new_sequence = cache->open("", 64);
+    ASSERT_TRUE(advance(*cache, new_sequence, new_tokens, 32));
+  }
+  expect_counts(*cache, 0, 4, 0);
+  SequenceKv needy = cache->open("", 64);
+  ASSERT_EQ(cache->reserve(needy, 16), Reserve::kDone);
+  EXPECT_EQ(cache->stats().evicted_blocks, 1);
+  expect_sound(*cache);
+  SequenceKv old_again = cache->open("", 64);
+  EXPECT_EQ(cache->match(old_again, old_tokens), 16);
+  SequenceKv new_again = cache->open("", 64);
+  EXPECT_EQ(cache->match(new_again, new_tokens), 32);
+}
+
+TEST(KvCache, BlockComputedTwiceIsKeptOnce) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 40);
+  SequenceKv first = cache->open("", 64);
+  SequenceKv second = cache->open("", 64);
+  ASSERT_EQ(cache->reserve(first, 40), Reserve::kDone);
+  ASSERT_EQ(cache->reserve(second, 40), Reserve::kDone);
+  testing::compute(*cache, first, tokens, 40);
+  testing::compute(*cache, second, tokens, 40);
+  expect_counts(*cache, 2, 0, 6);
+  cache->commit(first, tokens, 40);
+  cache->commit(second, tokens, 40);
+  expect_counts(*cache, 4, 0, 4);
+  EXPECT_EQ(cache->stats().merged_blocks, 2);
+  EXPECT_EQ(first.blocks()[1], second.blocks()[1]);
+  EXPECT_NE(first.blocks()[2], second.blocks()[2]);
+  EXPECT_TRUE(states_are_right(*cache, second, tokens));
+}
+
+TEST(KvCache, ForkSharesAllAndTheFirstWriterCopies) {
+  auto cache = small_cache(8);
+  auto tokens = token_run(0, 64);
+  SequenceKv parent = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, parent, tokens, 20));
+  SequenceKv child = cache->fork(parent, 64);
+  expect_counts(*cache, 6, 0, 2);
+
+  auto child_tokens = tokens;
+  for (std::size_t p = 20; p < 64; ++p) child_tokens[p] = TokenId{7};
+  ASSERT_TRUE(advance(*cache, child, child_tokens, 24));
+  EXPECT_EQ(cache->stats().copied_blocks, 1);
+  expect_counts(*cache, 5, 0, 3);
+  ASSERT_TRUE(advance(*cache, parent, tokens, 40));
+  EXPECT_EQ(cache->stats().copied_blocks, 1);  // the last one to hold the block writes in place
+  EXPECT_TRUE(states_are_right(*cache, parent, tokens));
+  EXPECT_TRUE(states_are_right(*cache, child, child_tokens));
+  EXPECT_EQ(parent.blocks()[0], child.blocks()[0]);
+}
+
+TEST(KvCache, ForkInheritsTheSalt) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 64);
+  SequenceKv parent = cache->open("tenant", 64);
+  ASSERT_TRUE(advance(*cache, parent, tokens, 20));
+  SequenceKv child = cache->fork(parent, 64);
+  ASSERT_TRUE(advance(*cache, child, tokens, 40));
+  SequenceKv same = cache->open("tenant", 64);
+  EXPECT_EQ(cache->match(same, tokens), 32);
+  SequenceKv other = cache->open("", 64);
+  EXPECT_EQ(cache->match(other, tokens), 0);
+}
+
+// A match also names blocks that it does not find; a fork may go on differently from there.
+TEST(KvCache, ForkOfAMissedPromptIsFoundByItsOwnTokens) {
+  auto cache = small_cache(8);
+  SequenceKv parent = cache->open("", 64);
+  EXPECT_EQ(cache->match(parent, token_run(0, 40)), 0);
+  SequenceKv child = cache->fork(parent, 64);
+  const auto child_tokens = token_run(500, 40);
+  ASSERT_TRUE(advance(*cache, child, child_tokens, 40));
+  SequenceKv reader = cache->open("", 64);
+  EXPECT_EQ(cache->match(reader, child_tokens), 32);
+}
+
+TEST(KvCache, WritingIntoAPublishedBlockCopiesIt) {
+  auto cache = small_cache(8);
+  auto tokens = token_run(0, 40);
+  SequenceKv sequence = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
+  cache->truncate(sequence, 20);
+  auto other_tokens = tokens;
+  for (std::size_t p = 20; p < 40; ++p) other_tokens[p] = TokenId{5};
+  ASSERT_TRUE(advance(*cache, sequence, other_tokens, 40));
+  EXPECT_TRUE(states_are_right(*cache, sequence, other_tokens));
+
+  SequenceKv reader = cache->open("", 64);
+  EXPECT_EQ(cache->match(reader, tokens), 32);
+  EXPECT_TRUE(states_are_right(*cache, reader, tokens));
+  expect_sound(*cache);
+}
+
+// geometry.blocks_for(n) blocks are enough for a lone sequence of n tokens, also after it was truncated.
+TEST(KvCache, LastBlockIsNotSpentOnACopy) {
+  auto cache = small_cache(2);
+  auto tokens = token_run(0, 32);
+  SequenceKv sequence = cache->open("", 32);
+  ASSERT_TRUE(advance(*cache, sequence, tokens, 32));
+  for (std::size_t keep : {31U, 20U, 5U}) {
+    cache->truncate(sequence, keep);
+    for (std::size_t p = keep; p < 32; ++p) tokens[p] = TokenId{-static_cast<std::int32_t>(keep)};
+    ASSERT_TRUE(advance(*cache, sequence, tokens, 32)) << keep;
+    EXPECT_TRUE(states_are_right(*cache, sequence, tokens));
+    expect_counts(*cache, 0, 0, 2);
+  }
+}
+
+TEST(KvCache, ResetForgetsWhatNobodyUses) {
+  auto cache = small_cache(4);
+  const auto tokens = token_run(0, 40);
+  SequenceKv sequence = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
+  EXPECT_EQ(cache->reset(), Reset::kInUse);
+  cache->release(sequence);
+  expect_counts(*cache, 2, 2, 0);
+  EXPECT_EQ(cache->reset(), Reset::kDone);
+  expect_counts(*cache, 4, 0, 0);
+  EXPECT_EQ(cache->match(sequence, tokens), 0);
+}
+
+TEST(KvCache, WithoutPrefixCachingNothingIsFound) {
+  auto cache = small_cache(8, &hash_link, PrefixCaching::kOff);
+  const auto tokens = token_run(0, 40);
+  SequenceKv first = cache->open("", 64);
+  ASSERT_TRUE(advance(*cache, first, tokens, 40));
+  SequenceKv second = cache->open("", 64);
+  EXPECT_EQ(cache->match(second, tokens), 0);
+  cache->release(first);
+  expect_counts(*cache, 8, 0, 0);
+}
+
+TEST(KvCache, SequencesMayMove) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 40);
+  std::vector<SequenceKv> sequences;
+  for (int i = 0; i < 4; ++i) {
+    sequences.push_back(cache->open("", 64));
+    cache->match(sequences.back(), tokens);
+    ASSERT_TRUE(advance(*cache, sequences.back(), tokens, 40));
+  }
+  expect_sound(*cache);
+  sequences.erase(sequences.begin());
+  expect_sound(*cache);
+  std::swap(sequences[0], sequences[2]);
+  sequences[1] = std::move(sequences[2]);
+  sequences.pop_back();
+  expect_sound(*cache);
+  EXPECT_TRUE(states_are_right(*cache, sequences[1], tokens));
+  sequences.clear();
+  expect_counts(*cache, 6, 2, 0);
+}
+
+TEST(KvCache, RefusesImpossibleSizes) {
+  KvCacheOptions options{.geometry = testing::small_geometry(), .blocks = 0};
+  EXPECT_NE(KvCache::create(options).error().message.find("at least one block"), std::string::npos);
+  options.blocks = std::size_t{1} << 40;
+  EXPECT_EQ(KvCache::create(options).error().kind, ErrorKind::kTooLarge);
+  options.blocks = ~std::size_t{0};
+  EXPECT_EQ(KvCache::create(options).error().kind, ErrorKind::kTooLarge);
+}
+
+TEST(KvCacheDeathTest, MisuseIsABug) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 40);
+  SequenceKv sequence = cache->open("", 64);
+  EXPECT_DEATH(cache->commit(sequence, tokens, 1), "never reserved");
+  ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
+  EXPECT_DEATH((void)cache->match(sequence, tokens), "starts a sequence");
+  EXPECT_DEATH(cache->truncate(sequence, 41), "more than is computed");
+  EXPECT_DEATH((void)cache->reserve(sequence, 39), "truncate first");
+  cache->truncate(sequence, 20);
+  EXPECT_DEATH(cache->commit(sequence, tokens, 21), "without reserve");
+}
+
+}  // namespace
+}  // namespace folio::kv

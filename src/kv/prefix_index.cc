@@ -1,0 +1,78 @@
+#include "kv/prefix_index.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.h"
+
+namespace folio::kv {
+
+PrefixIndex::PrefixIndex(std::size_t blocks, std::size_t block_tokens)
+    : block_tokens_(block_tokens),
+      entries_(blocks),
+      tokens_(blocks * block_tokens),
+      buckets_(std::bit_ceil(std::max<std::size_t>(blocks, 1)), kNoBlock) {}
+
+std::span<const TokenId> PrefixIndex::tokens(BlockId block) const {
+  return std::span(tokens_).subspan(raw(block) * block_tokens_, block_tokens_);
+}
+
+bool PrefixIndex::matches(BlockId block, const PrefixKey& key) const {
+  const Entry& entry = entries_[raw(block)];
+  return entry.hash == key.hash && entry.parent == key.parent && entry.parent_hash == key.parent_hash &&
+         std::ranges::equal(tokens(block), key.tokens);
+}
+
+std::optional<BlockId> PrefixIndex::find(const PrefixKey& key) const {
+  for (BlockId block = buckets_[bucket(key.hash)]; block != kNoBlock; block = entries_[raw(block)].next)
+    if (matches(block, key)) return block;
+  return std::nullopt;
+}
+
+void PrefixIndex::insert(const PrefixKey& key, BlockId block) {
+  FOLIO_CHECK(!contains(block), "a block holds one content");
+  FOLIO_CHECK(key.tokens.size() == block_tokens_, "only full blocks are found again");
+  FOLIO_CHECK(key.parent == kNoBlock || contains(key.parent), "a block whose past is not resident");
+  BlockId& head = buckets_[bucket(key.hash)];
+  entries_[raw(block)] = {
+      .hash = key.hash, .parent_hash = key.parent_hash, .parent = key.parent, .next = head, .present = true};
+  std::ranges::copy(key.tokens, tokens_.begin() + static_cast<std::ptrdiff_t>(raw(block) * block_tokens_));
+  head = block;
+  ++size_;
+}
+
+void PrefixIndex::erase(BlockId block) {
+  FOLIO_CHECK(contains(block), "erasing a block that is not in the index");
+  BlockId* link = &buckets_[bucket(entries_[raw(block)].hash)];
+  while (*link != block) link = &entries_[raw(*link)].next;
+  *link = entries_[raw(block)].next;
+  entries_[raw(block)] = {};
+  --size_;
+}
+
+Status PrefixIndex::check_integrity() const {
+  std::size_t chained = 0;
+  for (std::size_t at = 0; at < buckets_.size(); ++at) {
+    for (BlockId block = buckets_[at]; block != kNoBlock; block = entries_[raw(block)].next) {
+      if (raw(block) >= entries_.size() || ++chained > size_)
+        return fail(ErrorKind::kInvalid, "prefix index: bucket {} does not end", at);
+      const Entry& entry = entries_[raw(block)];
+      if (!entry.present || bucket(entry.hash) != at)
+        return fail(ErrorKind::kInvalid, "prefix index: block {} is in bucket {}, where it does not belong",
+                    raw(block), at);
+      if (entry.parent != kNoBlock && !contains(entry.parent))
+        return fail(ErrorKind::kInvalid, "prefix index: block {} follows block {}, which is not resident",
+                    raw(block), raw(entry.parent));
+      const PrefixKey key{entry.hash, entry.parent_hash, entry.parent, tokens(block)};
+      if (find(key) != block)
+        return fail(ErrorKind::kInvalid, "prefix index: block {} holds what another block holds", raw(block));
+    }
+  }
+  const auto present = static_cast<std::size_t>(std::ranges::count(entries_, true, &Entry::present));
+  if (chained != size_ || present != size_)
+    return fail(ErrorKind::kInvalid, "prefix index: {} entries, {} in buckets, {} counted", present, chained,
+                size_);
+  return {};
+}
+
+}  // namespace folio::kv

@@ -1,0 +1,23 @@
+// Batch: the tokens of one step, of any number of sequences, as the model takes them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "base/ids.h"
+#include "kernels/attention/attention.h"
+
+namespace folio::model {
+
+// Row r is token tokens[r] at positions[r], whose K and V go to slots[r]. The rows of one sequence are
+// consecutive and ascending (`sequences`). Prefill and decode differ only in how many rows a sequence has.
+// All spans stay valid during forward(); nothing is owned.
+struct Batch {
+  std::span<const TokenId> tokens;           // [rows]
+  std::span<const std::uint32_t> positions;  // [rows]
+  std::span<const kernels::KvSlot> slots;    // [rows]
+  std::span<const kernels::AttentionSequence> sequences;
+  std::span<const std::uint32_t> output_rows;  // rows whose logits are wanted, ascending
+};
+
+}  // namespace folio::model

@@ -1,0 +1,148 @@
+#include "model/weight_loader.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "kernels/quant/dequantize.h"
+#include "kernels/quant/quantize.h"
+
+namespace folio::model {
+namespace {
+
+using kernels::LinearFormat;
+using kernels::MatrixShape;
+using kernels::TensorType;
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kCopyBytes = std::size_t{1} << 20;
+
+std::size_t aligned(std::size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+double bits_per_weight(TensorType type) {
+  const kernels::TensorTypeInfo& i = kernels::info(type);
+  return 8.0 * i.bytes / i.elements;
+}
+
+std::size_t whole_blocks_of(TensorType type) { return kernels::info(type).elements; }
+
+}  // namespace
+
+Result<WeightLoader> WeightLoader::create(const weights::TensorStore& store, platform::ThreadPool& pool,
+                                          const LoadOptions& options) {
+  FOLIO_CHECK(!options.quantize || kernels::can_quantize_to(*options.quantize),
+              "not a type that weights can be turned into");
+  WeightLoader loader(store, pool, options);
+  std::size_t bytes = 0;
+  for (const weights::Tensor& tensor : store.all()) {
+    if (tensor.shape.size() != 2 || tensor.columns() % whole_blocks_of(tensor.type) != 0) continue;
+    bytes += std::max(aligned(loader.shape_of(tensor, Role::kLayer).packed_bytes()),
+                      aligned(loader.shape_of(tensor, Role::kEmbedding).packed_bytes()));
+  }
+  const std::size_t available = platform::available_bytes();
+  if (bytes > available)
+    return fail(ErrorKind::kTooLarge,
+                "{}: the weights need {} MB, {} MB of memory are available; use a smaller model or "
+                "--weights q4_0",
+                store.source(), bytes >> 20, available >> 20);
+  FOLIO_TRY(arena, platform::Arena::create(bytes, "weights"));
+  loader.memory_.arena = std::move(arena);
+  return loader;
+}
+
+MatrixShape WeightLoader::shape_of(const weights::Tensor& tensor, Role role) const {
+  MatrixShape shape{.type = tensor.type, .format = {}, .rows = tensor.rows(), .columns = tensor.columns()};
+  if (options_.quantize) {
+    const TensorType wanted = role == Role::kEmbedding ? TensorType::kQ8_0 : *options_.quantize;
+    if (bits_per_weight(tensor.type) > bits_per_weight(wanted) &&
+        shape.columns % whole_blocks_of(wanted) == 0)
+      shape.type = wanted;
+  }
+  shape.format = kernels::linear_format(shape.type, options_.arithmetic);
+  return shape;
+}
+
+Result<kernels::PackedMatrix> WeightLoader::matrix(const std::string& name, std::size_t rows,
+                                                   std::size_t columns, Role role) {
+  FOLIO_TRY(tensor, store_->get(name));
+  if (tensor->shape.size() != 2 || tensor->rows() != rows || tensor->columns() != columns)
+    return fail(ErrorKind::kInvalid, "{}: tensor {} is [{}]; the configuration says [{}, {}]",
+                store_->source(), name, fmt::join(tensor->shape, ", "), rows, columns);
+  if (columns % whole_blocks_of(tensor->type) != 0)
+    return fail(ErrorKind::kInvalid, "{}: tensor {} has rows of {} numbers, no whole number of {} blocks",
+                store_->source(), name, columns, kernels::info(tensor->type).name);
+  const MatrixShape shape = shape_of(*tensor, role);
+  const std::size_t bytes = aligned(shape.packed_bytes());
+  FOLIO_CHECK(memory_.used_bytes + bytes <= memory_.arena.size(), "create() reserved too little");
+  std::byte* out = memory_.arena.data() + memory_.used_bytes;
+  memory_.used_bytes += bytes;
+  pack(*tensor, shape, out);
+  store_->release(*tensor);
+  report(*tensor);
+  return kernels::PackedMatrix{.shape = shape, .data = out};
+}
+
+void WeightLoader::pack(const weights::Tensor& tensor, const MatrixShape& shape, std::byte* out) const {
+  const std::byte* source = tensor.data.data();
+  const std::size_t source_row = kernels::row_bytes(tensor.type, shape.columns);
+  const std::size_t row = kernels::row_bytes(shape.type, shape.columns);
+  if (shape.format == LinearFormat::kRows && shape.type == tensor.type) {
+    const std::size_t bytes = shape.packed_bytes();
+    pool_->run((bytes + kCopyBytes - 1) / kCopyBytes, [&](std::size_t i, int) {
+      std::memcpy(out + i * kCopyBytes, source + i * kCopyBytes,
+                  std::min(kCopyBytes, bytes - i * kCopyBytes));
+    });
+    return;
+  }
+  // Where the type changes, each thread holds one panel's rows in the new type.
+  const bool convert = shape.type != tensor.type;
+  const std::size_t threads = static_cast<std::size_t>(pool_->size());
+  std::vector<float> floats(convert ? threads * shape.columns : 0);
+  std::vector<std::byte> blocks(convert ? threads * kernels::kPanelOutputs * row : 0);
+  pool_->run(shape.panels(), [&](std::size_t panel, int thread) {
+    const std::size_t first = panel * kernels::kPanelOutputs;
+    const std::size_t count = std::min(kernels::kPanelOutputs, shape.rows - first);
+    const std::byte* rows = source + first * source_row;
+    if (convert) {
+      float* expanded = floats.data() + static_cast<std::size_t>(thread) * shape.columns;
+      std::byte* converted = blocks.data() + static_cast<std::size_t>(thread) * kernels::kPanelOutputs * row;
+      for (std::size_t r = 0; r < count; ++r) {
+        kernels::dequantize(tensor.type, rows + r * source_row, expanded, shape.columns);
+        kernels::quantize(shape.type, expanded, converted + r * row, shape.columns);
+      }
+      rows = converted;
+    }
+    if (shape.format == LinearFormat::kRows)
+      std::memcpy(out + first * row, rows, count * row);
+    else
+      kernels::pack_panel(shape, rows, count, out + panel * shape.panel_bytes());
+  });
+}
+
+Result<std::vector<float>> WeightLoader::vector(const std::string& name, std::size_t size) {
+  FOLIO_TRY(tensor, store_->get(name));
+  if (tensor->elements() != size || tensor->shape.size() != 1)
+    return fail(ErrorKind::kInvalid, "{}: tensor {} is [{}]; the configuration says [{}]", store_->source(),
+                name, fmt::join(tensor->shape, ", "), size);
+  if (size % whole_blocks_of(tensor->type) != 0)
+    return fail(ErrorKind::kInvalid, "{}: tensor {} has {} numbers, no whole number of {} blocks",
+                store_->source(), name, size, kernels::info(tensor->type).name);
+  std::vector<float> values(size);
+  kernels::dequantize(tensor->type, tensor->data.data(), values.data(), size);
+  report(*tensor);
+  return values;
+}
+
+Result<std::vector<float>> WeightLoader::optional_vector(const std::string& name, std::size_t size) {
+  if (!has(name)) return std::vector<float>{};
+  return vector(name, size);
+}
+
+void WeightLoader::report(const weights::Tensor& tensor) {
+  done_bytes_ += tensor.data.size();
+  if (options_.progress) options_.progress(done_bytes_, store_->total_bytes());
+}
+
+}  // namespace folio::model

@@ -1,0 +1,73 @@
+// WeightLoader: tensors of a file -> matrices packed for the kernels and vectors of floats, in memory of our
+// own.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "kernels/linear/packed_matrix.h"
+#include "platform/memory.h"
+#include "platform/thread_pool.h"
+#include "weights/tensor_store.h"
+
+namespace folio::model {
+
+struct LoadOptions {
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::kInteger;
+  // Matrices stored wider than this become this type while loading (Q8_0 or Q4_0). With Q4_0 the embedding
+  // and the output matrix become Q8_0, as in files that are quantised for distribution: they lose the most at
+  // four bits.
+  std::optional<kernels::TensorType> quantize;
+  // Called with the bytes of the file read so far and in all, from the loading thread; may be empty.
+  std::function<void(std::size_t done_bytes, std::size_t total_bytes)> progress;
+};
+
+// All packed weights of one model; matrices point into it. Move-only.
+struct WeightMemory {
+  platform::Arena arena;
+  std::size_t used_bytes = 0;  // of weights in their packed form
+};
+
+class WeightLoader {
+ public:
+  // Reserves address space for all tensors in packed form; memory is committed as tensors are packed, and the
+  // file's pages are dropped tensor by tensor, so the peak is the packed weights plus the largest tensor.
+  // `store` and `pool` outlive the loader.
+  [[nodiscard]] static Result<WeightLoader> create(const weights::TensorStore& store,
+                                                   platform::ThreadPool& pool, const LoadOptions& options);
+
+  enum class Role { kLayer, kEmbedding };  // kEmbedding: token embedding or output matrix
+
+  // The matrix `name` of exactly [rows, columns]. Errors: missing, another shape, a row that is no whole
+  // number of blocks; the message names model and tensor.
+  [[nodiscard]] Result<kernels::PackedMatrix> matrix(const std::string& name, std::size_t rows,
+                                                     std::size_t columns, Role role);
+  // The vector `name` of exactly `size` numbers.
+  [[nodiscard]] Result<std::vector<float>> vector(const std::string& name, std::size_t size);
+  // The same; empty where the model has no such tensor.
+  [[nodiscard]] Result<std::vector<float>> optional_vector(const std::string& name, std::size_t size);
+
+  bool has(const std::string& name) const { return store_->find(name) != nullptr; }
+  // After the last tensor: hands over the memory.
+  [[nodiscard]] WeightMemory finish() { return std::move(memory_); }
+
+ private:
+  WeightLoader(const weights::TensorStore& store, platform::ThreadPool& pool, const LoadOptions& options)
+      : store_(&store), pool_(&pool), options_(options) {}
+
+  kernels::MatrixShape shape_of(const weights::Tensor& tensor, Role role) const;
+  void pack(const weights::Tensor& tensor, const kernels::MatrixShape& shape, std::byte* out) const;
+  void report(const weights::Tensor& tensor);
+
+  const weights::TensorStore* store_;
+  platform::ThreadPool* pool_;
+  LoadOptions options_;
+  WeightMemory memory_;
+  std::size_t done_bytes_ = 0;
+};
+
+}  // namespace folio::model

@@ -1,0 +1,91 @@
+#include "model/weight_loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "kernels/quant/dequantize.h"
+
+namespace folio::model {
+namespace {
+
+using kernels::TensorType;
+using Role = WeightLoader::Role;
+using testing::HasSubstr;
+
+// A store of tensors in memory: w [20, 64] and tied-embedding-like e [20, 64] in F32, n [64], odd [3, 5].
+class WeightLoaderTest : public testing::Test {
+ protected:
+  WeightLoaderTest() {
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = static_cast<float>((i * 37) % 101) / 50 - 1;
+    const std::span bytes = std::as_bytes(std::span(values_));
+    std::vector<weights::Tensor> tensors;
+    tensors.push_back(
+        {.name = "w", .type = TensorType::kF32, .shape = {20, 64}, .data = bytes.first(20 * 64 * 4)});
+    tensors.push_back(
+        {.name = "e", .type = TensorType::kF32, .shape = {20, 64}, .data = bytes.first(20 * 64 * 4)});
+    tensors.push_back({.name = "n", .type = TensorType::kF32, .shape = {64}, .data = bytes.first(64 * 4)});
+    tensors.push_back({.name = "odd", .type = TensorType::kF32, .shape = {3, 5}, .data = bytes.first(60)});
+    store_ = *weights::TensorStore::make("tiny", {}, std::move(tensors));
+  }
+
+  WeightLoader loader(LoadOptions options = {}) { return *WeightLoader::create(store_, pool_, options); }
+
+  std::vector<float> values_ = std::vector<float>(20 * 64);
+  weights::TensorStore store_;
+  platform::ThreadPool pool_{3};
+};
+
+TEST_F(WeightLoaderTest, KeepsWeightsInTheirType) {
+  WeightLoader load = loader();
+  const auto matrix = load.matrix("w", 20, 64, Role::kLayer);
+  ASSERT_TRUE(matrix);
+  EXPECT_EQ(matrix->shape.type, TensorType::kF32);
+  std::vector<float> row(64);
+  for (std::size_t r = 0; r < 20; ++r) {
+    kernels::unpack_row(*matrix, r, row.data());
+    EXPECT_EQ(std::memcmp(row.data(), values_.data() + r * 64, 64 * sizeof(float)), 0) << r;
+  }
+}
+
+TEST_F(WeightLoaderTest, QuantisesLayersAndKeepsEmbeddingsWider) {
+  WeightLoader load = loader({.quantize = TensorType::kQ4_0});
+  EXPECT_EQ(load.matrix("w", 20, 64, Role::kLayer)->shape.type, TensorType::kQ4_0);
+  const auto embedding = load.matrix("e", 20, 64, Role::kEmbedding);
+  EXPECT_EQ(embedding->shape.type, TensorType::kQ8_0);
+  EXPECT_EQ(load.matrix("odd", 3, 5, Role::kLayer)->shape.type, TensorType::kF32);  // 5 is no whole block
+  std::vector<float> row(64);
+  kernels::unpack_row(*embedding, 7, row.data());
+  for (std::size_t i = 0; i < 64; ++i) EXPECT_NEAR(row[i], values_[7 * 64 + i], 1.0 / 127);
+}
+
+TEST_F(WeightLoaderTest, PackedBytesAreTheFormula) {
+  WeightLoader load = loader();
+  const auto w = load.matrix("w", 20, 64, Role::kLayer);
+  EXPECT_EQ(w->shape.packed_bytes(), 2u * 64 * 16 * 4);  // two panels of 16 outputs
+  EXPECT_EQ(load.finish().used_bytes, 2u * 64 * 16 * 4);
+}
+
+TEST_F(WeightLoaderTest, ReportsProgressToTheEnd) {
+  std::size_t last = 0, total = 0;
+  WeightLoader load =
+      loader({.progress = [&](std::size_t done, std::size_t all) { last = done, total = all; }});
+  ASSERT_TRUE(load.matrix("w", 20, 64, Role::kLayer) && load.matrix("e", 20, 64, Role::kLayer) &&
+              load.vector("n", 64) && load.matrix("odd", 3, 5, Role::kLayer));
+  EXPECT_EQ(last, total);
+  EXPECT_EQ(total, store_.total_bytes());
+}
+
+TEST_F(WeightLoaderTest, NamesModelAndTensor) {
+  WeightLoader load = loader();
+  EXPECT_THAT(load.matrix("absent", 1, 1, Role::kLayer).error().message, HasSubstr("absent"));
+  EXPECT_THAT(load.matrix("w", 21, 64, Role::kLayer).error().message,
+              HasSubstr("tiny: tensor w is [20, 64]; the configuration says [21, 64]"));
+  EXPECT_THAT(load.matrix("n", 1, 64, Role::kLayer).error().message, HasSubstr("tensor n is [64]"));
+  EXPECT_THAT(load.vector("w", 20 * 64).error().message, HasSubstr("tensor w"));
+  EXPECT_TRUE(load.optional_vector("absent", 3)->empty());
+}
+
+}  // namespace
+}  // namespace folio::model

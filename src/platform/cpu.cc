@@ -1,0 +1,125 @@
+#include "platform/cpu.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <string>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace folio::platform {
+namespace {
+
+std::string model_name_from_proc() {
+  std::ifstream file("/proc/cpuinfo");
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with("model name"))
+      if (const auto colon = line.find(": "); colon != std::string::npos) return line.substr(colon + 2);
+  return "unknown processor";
+}
+
+#if defined(__x86_64__)
+struct CpuidLeaf {
+  std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+};
+
+CpuidLeaf cpuid(std::uint32_t leaf, std::uint32_t subleaf) {
+  CpuidLeaf r;
+  __get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx);
+  return r;
+}
+
+bool bit(std::uint32_t word, int index) { return (word >> index & 1) != 0; }
+
+// The register states that the operating system saves: bits 1-2 AVX, 5-7 AVX-512, 17-18 AMX.
+std::uint64_t xcr0() {
+  std::uint32_t low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return std::uint64_t{high} << 32 | low;
+}
+
+void detect_x86(CpuFeatures& f) {
+  const CpuidLeaf one = cpuid(1, 0);
+  const bool osxsave = bit(one.ecx, 27);
+  if (!osxsave) return;
+  const std::uint64_t saved = xcr0();
+  const bool os_avx = (saved & 0x6) == 0x6;
+  const bool os_avx512 = (saved & 0xe6) == 0xe6;
+  const bool os_amx = (saved & 0x60000) == 0x60000;
+  const CpuidLeaf seven = cpuid(7, 0);
+  const CpuidLeaf seven_one = cpuid(7, 1);
+  f.avx2 = os_avx && bit(seven.ebx, 5) && bit(one.ecx, 12) && bit(one.ecx, 29);
+  f.avx_vnni = f.avx2 && bit(seven_one.eax, 4);
+  f.avx512 = f.avx2 && os_avx512 && bit(seven.ebx, 16) && bit(seven.ebx, 17) && bit(seven.ebx, 30) &&
+             bit(seven.ebx, 31);
+  f.avx512_vnni = f.avx512 && bit(seven.ecx, 11);
+  f.avx512_bf16 = f.avx512 && bit(seven_one.eax, 5);
+  f.avx512_fp16 = f.avx512 && bit(seven.edx, 23);
+  f.amx_bf16 = os_amx && bit(seven.edx, 22) && bit(seven.edx, 24);
+  f.amx_int8 = os_amx && bit(seven.edx, 25) && bit(seven.edx, 24);
+}
+#endif
+
+std::size_t cache_bytes(int name) {
+  const long bytes = sysconf(name);
+  return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
+}
+
+CpuFeatures detect() {
+  CpuFeatures f;
+  f.model_name = model_name_from_proc();
+  f.l2_cache_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
+  f.last_level_cache_bytes = std::max(cache_bytes(_SC_LEVEL3_CACHE_SIZE), f.l2_cache_bytes);
+#if defined(__x86_64__)
+  detect_x86(f);
+#endif
+  return f;
+}
+
+// Processors' worth of time the cgroup grants: quota / period of cpu.max; a large number without a limit.
+int cgroup_cpus() {
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota;
+  double period = 0;
+  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 20;
+  return std::max(1, static_cast<int>(std::ceil(std::strtod(quota.c_str(), nullptr) / period)));
+}
+
+}  // namespace
+
+std::vector<std::string> CpuFeatures::names() const {
+  std::vector<std::string> result;
+  const auto add = [&](bool present, const char* name) {
+    if (present) result.emplace_back(name);
+  };
+  add(avx2, "avx2");
+  add(avx_vnni, "avx_vnni");
+  add(avx512, "avx512");
+  add(avx512_vnni, "avx512_vnni");
+  add(avx512_bf16, "avx512_bf16");
+  add(avx512_fp16, "avx512_fp16");
+  add(amx_int8, "amx_int8");
+  add(amx_bf16, "amx_bf16");
+  return result;
+}
+
+const CpuFeatures& cpu_features() {
+  static const CpuFeatures features = detect();
+  return features;
+}
+
+int available_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  const int affine = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+  return std::max(1, std::min(affine, cgroup_cpus()));
+}
+
+}  // namespace folio::platform

@@ -1,0 +1,101 @@
+#include "platform/memory.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <mutex>
+#include <utility>
+
+namespace folio::platform {
+namespace {
+
+struct Registry {
+  std::mutex mutex;
+  std::vector<TaggedBytes> tags;
+};
+
+Registry& registry() {
+  static Registry instance;
+  return instance;
+}
+
+void account(const std::string& tag, std::size_t bytes, bool add) {
+  Registry& r = registry();
+  const std::scoped_lock lock(r.mutex);
+  auto it = std::ranges::find(r.tags, tag, &TaggedBytes::tag);
+  if (it == r.tags.end()) it = r.tags.insert(it, TaggedBytes{.tag = tag, .bytes = 0});
+  it->bytes = add ? it->bytes + bytes : it->bytes - bytes;
+}
+
+// The figure behind `label` in a file of lines like "VmRSS:   123 kB", in bytes; 0 where absent.
+std::size_t labelled_kib(const char* path, std::string_view label) {
+  std::ifstream file(path);
+  std::string line;
+  while (std::getline(file, line))
+    if (line.starts_with(label)) return std::strtoull(line.c_str() + label.size(), nullptr, 10) * 1024;
+  return 0;
+}
+
+// A file that holds one number; nullopt-like maximum for "max" or an absent file.
+std::size_t number_in(const std::string& path) {
+  std::ifstream file(path);
+  std::size_t value = 0;
+  return file >> value ? value : std::numeric_limits<std::size_t>::max();
+}
+
+}  // namespace
+
+Result<Arena> Arena::create(std::size_t bytes, std::string_view tag) {
+  Arena arena;
+  arena.tag_ = tag;
+  if (bytes == 0) return arena;
+  void* data =
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED)
+    return fail(ErrorKind::kTooLarge, "cannot reserve {} bytes for {}: {} bytes of memory are available",
+                bytes, tag, available_bytes());
+  madvise(data, bytes, MADV_HUGEPAGE);  // advice only: without it the arena works, more slowly
+  arena.data_ = static_cast<std::byte*>(data);
+  arena.size_ = bytes;
+  account(arena.tag_, bytes, true);
+  return arena;
+}
+
+Arena::Arena(Arena&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)),
+      tag_(std::move(other.tag_)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  std::swap(tag_, other.tag_);
+  return *this;
+}
+
+Arena::~Arena() {
+  if (data_ == nullptr) return;
+  munmap(data_, size_);
+  account(tag_, size_, false);
+}
+
+std::vector<TaggedBytes> arena_bytes() {
+  Registry& r = registry();
+  const std::scoped_lock lock(r.mutex);
+  return r.tags;
+}
+
+std::size_t resident_bytes() { return labelled_kib("/proc/self/status", "VmRSS:"); }
+std::size_t peak_resident_bytes() { return labelled_kib("/proc/self/status", "VmHWM:"); }
+
+std::size_t available_bytes() {
+  const std::size_t system = labelled_kib("/proc/meminfo", "MemAvailable:");
+  const std::size_t limit = number_in("/sys/fs/cgroup/memory.max");
+  if (limit == std::numeric_limits<std::size_t>::max()) return system;
+  const std::size_t used = number_in("/sys/fs/cgroup/memory.current");
+  return std::min(system, limit > used ? limit - used : 0);
+}
+
+}  // namespace folio::platform

@@ -1,0 +1,48 @@
+// Big buffers from the operating system, each under a tag that says what it is for, and the process's memory
+// figures.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace folio::platform {
+
+// One anonymous mapping: zero-filled, 64-byte aligned, committed by first touch, huge pages asked for.
+// Move-only; the memory goes back to the system with the object. Thread-compatible.
+class Arena {
+ public:
+  Arena() = default;
+  // Errors: kTooLarge when the system refuses the size; the message names the tag and what is available.
+  [[nodiscard]] static Result<Arena> create(std::size_t bytes, std::string_view tag);
+  Arena(Arena&& other) noexcept;
+  Arena& operator=(Arena&& other) noexcept;
+  ~Arena();
+
+  std::byte* data() const { return data_; }
+  std::size_t size() const { return size_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::string tag_;
+};
+
+struct TaggedBytes {
+  std::string tag;
+  std::size_t bytes;
+};
+
+// Bytes of the live arenas, summed by tag, in order of first use. Thread-safe.
+std::vector<TaggedBytes> arena_bytes();
+
+std::size_t resident_bytes();       // this process now (VmRSS)
+std::size_t peak_resident_bytes();  // the most it ever was (VmHWM)
+// What may still be allocated: the least of the system's available memory and the cgroup's limit less its
+// use.
+std::size_t available_bytes();
+
+}  // namespace folio::platform

@@ -1,0 +1,169 @@
+#include "text/chat_template.h"
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/check.h"
+#include "text/fallback_templates.h"
+#include "text/rust_values.h"
+
+namespace folio::text {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct RustSizes {
+  FolioSizes value{nullptr, 0};
+
+  RustSizes() = default;
+  RustSizes(const RustSizes&) = delete;
+  RustSizes& operator=(const RustSizes&) = delete;
+  ~RustSizes() { folio_sizes_free(value); }
+};
+
+std::string dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+std::int64_t system_time_s() {
+  using namespace std::chrono;
+  return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
+}
+
+Status check_size(const ChatInput& input) {
+  const std::size_t bytes = input.messages_json.size() + input.tools_json.size() +
+                            input.documents_json.size() + input.kwargs_json.size();
+  if (bytes <= kMaxInputBytes) return {};
+  return fail(ErrorKind::kTooLarge, "chat input: {} bytes of messages and tools, the limit is {}", bytes,
+              kMaxInputBytes);
+}
+
+}  // namespace
+
+std::string to_messages_json(std::span<const ChatMessage> messages) {
+  Json list = Json::array();
+  for (const ChatMessage& message : messages) {
+    list.push_back(Json{{"role", message.role}, {"content", message.content}});
+  }
+  return dump(list);
+}
+
+TemplateTokens template_tokens(const Tokenizer& tokenizer) {
+  const auto text = [&](std::optional<TokenId> id) {
+    return id ? std::string(tokenizer.token_bytes(*id)) : std::string();
+  };
+  const TokenizerDescription& description = tokenizer.description();
+  return {.bos = text(description.bos),
+          .eos = text(description.eos),
+          .unk = text(description.unk),
+          .pad = text(description.pad)};
+}
+
+Result<std::optional<std::string>> chat_template_of_config(std::string_view tokenizer_config_json) {
+  const Json config = Json::parse(tokenizer_config_json, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) return fail(ErrorKind::kInvalid, "tokenizer_config.json: not a JSON object");
+  const auto at = config.find("chat_template");
+  if (at == config.end() || at->is_null()) return std::nullopt;
+  if (at->is_string()) return at->get<std::string>();
+  const auto wrong = [] {
+    return fail(ErrorKind::kInvalid,
+                "tokenizer_config.json: chat_template is neither a text nor a list of named ones");
+  };
+  if (!at->is_array() || at->empty()) return wrong();
+  const Json* chosen = nullptr;
+  for (const Json& entry : *at) {
+    if (!entry.is_object() || !entry.contains("template") || !entry["template"].is_string()) return wrong();
+    const bool is_default = entry.contains("name") && entry["name"] == "default";
+    if (chosen == nullptr || is_default) chosen = &entry;
+  }
+  return (*chosen)["template"].get<std::string>();
+}
+
+struct ChatTemplate::State {
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { folio_template_free(rust); }
+
+  // Renders; with `mark_for` also fills `breaks`.
+  Result<std::string> render(const ChatInput& input, const FolioTokenizer* mark_for, RustSizes& breaks) const;
+
+  FolioTemplate* rust = nullptr;
+  std::string source;
+  std::string name = "model";
+  TemplateTokens tokens;
+};
+
+Result<std::string> ChatTemplate::State::render(const ChatInput& input, const FolioTokenizer* mark_for,
+                                                RustSizes& breaks) const {
+  FOLIO_TRY_STATUS(check_size(input));
+  const std::string variables =
+      dump(Json{{"bos_token", tokens.bos},
+                {"eos_token", tokens.eos},
+                {"unk_token", tokens.unk},
+                {"pad_token", tokens.pad},
+                {"add_generation_prompt", input.generation_prompt == GenerationPrompt::kAdd}});
+  const FolioRender request = {.trusted_json = to_rust(variables),
+                               .messages_json = to_rust(input.messages_json),
+                               .tools_json = to_rust(input.tools_json),
+                               .documents_json = to_rust(input.documents_json),
+                               .kwargs_json = to_rust(input.kwargs_json),
+                               .mark_for = mark_for,
+                               .now_unix_s = input.now_unix_s ? *input.now_unix_s : system_time_s(),
+                               .now_is_local = !input.now_unix_s.has_value(),
+                               .max_bytes = kMaxRenderedBytes};
+  RustBytes text;
+  RustBytes error;
+  const FolioStatus status = folio_template_render(rust, &request, &text.value, &breaks.value, &error.value);
+  if (status != FOLIO_OK) return rust_error(status, error);
+  return std::string(text.view());
+}
+
+ChatTemplate::ChatTemplate(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
+ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
+ChatTemplate::~ChatTemplate() = default;
+
+Result<ChatTemplate> ChatTemplate::compile(std::string_view source, TemplateTokens tokens) {
+  if (source.size() > kMaxTemplateBytes) {
+    return fail(ErrorKind::kInvalid, "chat template: {} bytes, the limit is {}", source.size(),
+                kMaxTemplateBytes);
+  }
+  auto state = std::make_unique<State>();
+  state->source = source;
+  state->tokens = std::move(tokens);
+  RustBytes error;
+  const FolioStatus status = folio_template_compile(to_rust(source), &state->rust, &error.value);
+  if (status != FOLIO_OK) return rust_error(status, error);
+  return ChatTemplate(std::move(state));
+}
+
+ChatTemplate ChatTemplate::fallback(const Tokenizer& tokenizer) {
+  const auto is_control = [&](std::string_view text) {
+    const auto id = tokenizer.find(text);
+    return id && tokenizer.is_special(*id);
+  };
+  const bool has_chatml = is_control("<|im_start|>") && is_control("<|im_end|>");
+  TemplateTokens tokens = template_tokens(tokenizer);
+  if (!tokenizer.description().adds_bos) tokens.bos.clear();
+  auto made = compile(has_chatml ? kChatMlTemplate : kTranscriptTemplate, std::move(tokens));
+  FOLIO_CHECK(made.has_value(), "the built-in templates compile");
+  made->state_->name = has_chatml ? "chatml (fallback)" : "transcript (fallback)";
+  return std::move(*made);
+}
+
+Result<std::string> ChatTemplate::render(const ChatInput& input) const {
+  RustSizes no_breaks;
+  return state_->render(input, nullptr, no_breaks);
+}
+
+Result<EncodedChat> ChatTemplate::encode(const Tokenizer& tokenizer, const ChatInput& input) const {
+  RustSizes breaks;
+  FOLIO_TRY(text, state_->render(input, tokenizer.handle(), breaks));
+  FOLIO_TRY(tokens, tokenizer.encode_with_breaks(text, {breaks.value.data, breaks.value.size}));
+  return EncodedChat{.tokens = std::move(tokens), .text = std::move(text)};
+}
+
+std::string_view ChatTemplate::source() const { return state_->source; }
+std::string_view ChatTemplate::name() const { return state_->name; }
+
+}  // namespace folio::text

@@ -1,0 +1,56 @@
+#include "weights/json_text.h"
+
+#include <cstdint>
+
+namespace folio::weights {
+namespace {
+
+// One pass without a tree: brackets are counted, and colons outside strings, of which there is one per key.
+Status check_bounds(std::string_view text, std::string_view source, std::size_t max_keys) {
+  std::size_t depth = 0;
+  std::size_t keys = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxJsonDepth) {
+        return fail(ErrorKind::kTooLarge, "{}: JSON nested deeper than {} (byte {})", source, kMaxJsonDepth,
+                    i);
+      }
+    } else if (c == '}' || c == ']') {
+      depth -= depth > 0 ? 1 : 0;
+    } else if (c == ':' && ++keys > max_keys) {
+      return fail(ErrorKind::kTooLarge, "{}: JSON with more than {} keys (byte {})", source, max_keys, i);
+    }
+  }
+  return {};
+}
+
+template <typename Json>
+Result<Json> parse(std::string_view text, std::string_view source, std::size_t max_keys) {
+  FOLIO_TRY_STATUS(check_bounds(text, source, max_keys));
+  try {
+    return Json::parse(text);
+  } catch (const typename Json::parse_error& error) {
+    return fail(ErrorKind::kInvalid, "{}: not valid JSON (byte {})", source, error.byte);
+  } catch (const typename Json::exception&) {
+    return fail(ErrorKind::kInvalid, "{}: not valid JSON: a number is out of range", source);
+  }
+}
+
+}  // namespace
+
+Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, std::string_view source) {
+  return parse<nlohmann::ordered_json>(text, source, kMaxOrderedJsonKeys);
+}
+
+Result<nlohmann::json> parse_json(std::string_view text, std::string_view source) {
+  return parse<nlohmann::json>(text, source, kMaxJsonKeys);
+}
+
+}  // namespace folio::weights

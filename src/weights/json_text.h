@@ -1,0 +1,21 @@
+// Bounded JSON: nesting, keys and size are checked before a tree is built.
+#pragma once
+
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace folio::weights {
+
+inline constexpr std::size_t kMaxJsonDepth = 64;
+// Building an ordered_json object costs the square of its keys.
+inline constexpr std::size_t kMaxOrderedJsonKeys = 20'000;
+inline constexpr std::size_t kMaxJsonKeys = 1'100'000;  // a line per tensor of the largest model
+
+// Errors name `source` and the byte offset.
+Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, std::string_view source);
+Result<nlohmann::json> parse_json(std::string_view text, std::string_view source);
+
+}  // namespace folio::weights

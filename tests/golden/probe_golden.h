@@ -1,0 +1,23 @@
+// Checks a real model against recorded probabilities: a folder of files {text, tokens, total_nll, probes:
+// [{position, ids, logprobs}], greedy: {tokens, margin}} made from the model's dequantised weights in
+// float32. The model's own file is too large to lie beside them and is given.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "golden/golden_line.h"
+
+namespace folio::golden {
+
+// Nats, of the production path from the float path, mean over the probed positions (17 a file: the mean
+// itself scatters). Int8 activations cost a 135M model some 1e-3 to 8e-3; a kernel that drops a group or a
+// sum costs 1e-1 and more.
+inline constexpr double kMaxProbeDivergence = 1.5e-2;
+
+bool is_probe_folder(const std::filesystem::path& folder);
+// Two lines per file: the float path within the derived tolerance, and the production path, whose distance is
+// shown and gated by divergence.
+std::vector<GoldenLine> check_probes(const std::filesystem::path& folder, const std::filesystem::path& model);
+
+}  // namespace folio::golden

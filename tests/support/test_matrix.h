@@ -1,0 +1,172 @@
+// Random weight matrices of every stored type, packed; and activations for them in both forms.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "kernels/linear/linear.h"
+#include "kernels/linear/packed_matrix.h"
+#include "kernels/quant/dequantize.h"
+#include "kernels/quant/half.h"
+#include "support/kernel_inputs.h"
+
+namespace folio::test {
+
+enum class Weights {
+  kNormal,    // as in a model; block types: random codes with plausible scales
+  kAnyBytes,  // any bits that mean numbers of magnitude up to 2^12: denormals, zero scales, extreme codes
+};
+
+// A stored type that the format is the layout of. A switch without a default: a new format must be named
+// here.
+inline kernels::TensorType stored_type(kernels::LinearFormat format) {
+  using enum kernels::LinearFormat;
+  switch (format) {
+    case kF32:
+      return kernels::TensorType::kF32;
+    case kF16:
+      return kernels::TensorType::kF16;
+    case kBF16:
+      return kernels::TensorType::kBF16;
+    case kQ8_0:
+      return kernels::TensorType::kQ8_0;
+    case kQ4_0:
+      return kernels::TensorType::kQ4_0;
+    case kQ4_1:
+      return kernels::TensorType::kQ4_1;
+    case kRows:
+      return kernels::TensorType::kQ5_0;
+  }
+  FOLIO_CHECK(false, "a format without a stored type");
+}
+
+inline constexpr kernels::LinearFormat kAllFormats[] = {
+#define LINEAR_KERNEL(field, Format) kernels::LinearFormat::Format,
+#include "kernels/linear/kernels.inc"
+#undef LINEAR_KERNEL
+};
+
+// The least multiple of the format's stored block that is at least `columns`.
+inline std::size_t whole_blocks(kernels::TensorType type, std::size_t columns) {
+  const std::size_t elements = kernels::info(type).elements;
+  return (columns + elements - 1) / elements * elements;
+}
+
+// One stored block whose numbers are all at most `limit` in magnitude, by trial.
+inline void random_block(kernels::TensorType type, Weights kind, Random& random, std::byte* block) {
+  const kernels::TensorTypeInfo& info = kernels::info(type);
+  const float limit = kind == Weights::kNormal ? 64.0f : 4096.0f;
+  std::vector<float> values(info.elements);
+  bool fits;
+  do {
+    for (std::size_t i = 0; i < info.bytes; ++i) block[i] = static_cast<std::byte>(random.bits() >> 56);
+    kernels::dequantize(type, block, values.data(), values.size());
+    fits = std::ranges::all_of(values, [&](float v) { return std::abs(v) <= limit; });  // false for NaN
+  } while (!fits);
+}
+
+inline std::vector<std::byte> random_weights(kernels::TensorType type, std::size_t count, Weights kind,
+                                             Random& random) {
+  const kernels::TensorTypeInfo& info = kernels::info(type);
+  std::vector<std::byte> bytes(count / info.elements * info.bytes);
+  for (std::size_t i = 0; i < count / info.elements; ++i) {
+    std::byte* block = bytes.data() + i * info.bytes;
+    if (info.elements > 1 || kind == Weights::kAnyBytes) {
+      random_block(type, kind, random, block);
+      continue;
+    }
+    const float x = random.normal();
+    const std::uint16_t half =
+        type == kernels::TensorType::kF16 ? kernels::f32_to_f16(x) : kernels::f32_to_bf16(x);
+    std::memcpy(block, info.bytes == 4 ? static_cast<const void*>(&x) : &half, info.bytes);
+  }
+  return bytes;
+}
+
+// A matrix as a file has it and as the kernels read it. Exact allocations, so that a read past the end is
+// seen.
+class TestMatrix {
+ public:
+  TestMatrix(kernels::MatrixShape shape, Weights kind, Random& random)
+      : stored_(random_weights(shape.type, shape.rows * shape.columns, kind, random)),
+        packed_(shape.packed_bytes(), std::byte{0xa5}) {
+    matrix_ = {.shape = shape, .data = packed_.data()};
+    if (shape.format == kernels::LinearFormat::kRows) {
+      packed_ = stored_;
+      matrix_.data = packed_.data();
+      return;
+    }
+    for (std::size_t panel = 0; panel < shape.panels(); ++panel)
+      kernels::pack_panel(shape, stored_row(panel * kernels::kPanelOutputs),
+                          shape.rows - panel * kernels::kPanelOutputs,
+                          packed_.data() + panel * shape.panel_bytes());
+  }
+  TestMatrix(const TestMatrix&) = delete;
+  TestMatrix& operator=(const TestMatrix&) = delete;
+
+  const kernels::PackedMatrix& packed() const { return matrix_; }
+  const kernels::MatrixShape& shape() const { return matrix_.shape; }
+  const std::byte* stored_row(std::size_t row) const {
+    return stored_.data() + row * kernels::row_bytes(shape().type, shape().columns);
+  }
+  std::vector<float> dequantized_row(std::size_t row) const {
+    std::vector<float> out(shape().columns);
+    kernels::dequantize(shape().type, stored_row(row), out.data(), out.size());
+    return out;
+  }
+
+ private:
+  std::vector<std::byte> stored_, packed_;
+  kernels::PackedMatrix matrix_;
+};
+
+// Rows of activations as floats and as int8 codes. The floats' rows are further apart than they are long.
+class TestActivations {
+ public:
+  TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random)
+      : columns_(columns),
+        stride_(columns + 3),
+        groups_((columns + 31) / 32),
+        values_(rows * stride_, std::nanf("")),
+        codes_(rows * groups_ * 32),
+        scales_(rows * groups_),
+        sums_(rows * groups_) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
+      kernels::kRowsReference.quantize(values_.data() + row * stride_, columns,
+                                       {.codes = codes_.data() + row * groups_ * 32,
+                                        .scales = scales_.data() + row * groups_,
+                                        .sums = sums_.data() + row * groups_});
+    }
+  }
+  kernels::ActivationRows rows(std::size_t first, std::size_t count) const {
+    return {.values = values_.data() + first * stride_,
+            .value_stride = stride_,
+            .codes = codes_.data() + first * groups_ * 32,
+            .scales = scales_.data() + first * groups_,
+            .sums = sums_.data() + first * groups_,
+            .code_stride = groups_ * 32,
+            .group_stride = groups_,
+            .rows = count};
+  }
+  std::span<const float> floats(std::size_t row) const {
+    return std::span(values_).subspan(row * stride_, columns_);
+  }
+  std::span<const std::int8_t> codes(std::size_t row) const {
+    return std::span(codes_).subspan(row * groups_ * 32, columns_);
+  }
+  float scale(std::size_t row, std::size_t group) const { return scales_[row * groups_ + group]; }
+
+ private:
+  std::size_t columns_, stride_, groups_;
+  std::vector<float> values_;
+  std::vector<std::int8_t> codes_;
+  std::vector<float> scales_;
+  std::vector<std::int32_t> sums_;
+};
+
+}  // namespace folio::test
