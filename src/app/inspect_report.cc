@@ -74,10 +74,8 @@ Json config_report(const model::ModelConfig& config) {
 
 Json kv_report(const model::ModelConfig& config, const InspectOptions& options) {
   const auto isa = kernels::choose_isa();
-  // As the engine chooses: f16 where a vector instruction expands it.
-  const bool plain = isa && *isa == kernels::Isa::kReference;
   const kernels::KvType type =
-      options.kv_type.value_or(plain ? kernels::KvType::kF32 : kernels::KvType::kF16);
+      options.kv_type.value_or(engine::default_kv_type(isa.value_or(kernels::Isa::kReference)));
   const auto geometry = kv::KvGeometry::create(model::kv_shape(config, type, options.block_tokens));
   if (!geometry) return error_report(geometry.error());
   const std::size_t context = options.context_tokens == 0 ? config.context : options.context_tokens;

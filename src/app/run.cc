@@ -79,6 +79,8 @@ Result<Answer> answer_once(Loaded& loaded, const RunOptions& options, const std:
                 "the prompt is empty, and this model has no BOS token to begin with; give a text");
   FOLIO_TRY_STATUS(check_fits(engine, tokens.size(), Situation::kOneShot));
   engine::GenerationRequest request{.prompt = std::move(tokens), .sampling = loaded.sampling};
+  if (options.templating == Templating::kRaw && !prompt.empty())
+    request.text_start = text::TextStart::kContinued;
   request.max_tokens = options.max_tokens.value_or(std::numeric_limits<std::size_t>::max());
   request.stop = options.templating == Templating::kRaw ? options.stop : stop_texts(engine, options.stop);
   platform::SignalScope signals;

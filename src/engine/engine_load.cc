@@ -60,11 +60,6 @@ Result<std::size_t> choose_context(const EngineOptions& options, const model::Mo
   return options.context_tokens;
 }
 
-kernels::KvType choose_kv_type(const EngineOptions& options, kernels::Isa isa) {
-  if (options.kv_type) return *options.kv_type;
-  return isa == kernels::Isa::kReference ? kernels::KvType::kF32 : kernels::KvType::kF16;
-}
-
 // What a block's bits depend on besides its tokens.
 std::string name_space(const EngineOptions& options, const kv::KvGeometry& geometry, kernels::Isa isa,
                        std::size_t context) {
@@ -75,6 +70,10 @@ std::string name_space(const EngineOptions& options, const kv::KvGeometry& geome
 
 }  // namespace
 
+kernels::KvType default_kv_type(kernels::Isa isa) {
+  return isa == kernels::Isa::kReference ? kernels::KvType::kF32 : kernels::KvType::kF16;
+}
+
 Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
   FOLIO_TRY_STATUS(check_options(options));
   FOLIO_TRY(threads, choose_threads(options.threads));
@@ -82,7 +81,7 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
   FOLIO_TRY(files, weights::open_model(options.model));
   FOLIO_TRY(config, std::visit([](const auto& model) { return model::read_config(model); }, files));
   FOLIO_TRY(geometry, kv::KvGeometry::create(
-                          model::kv_shape(config, choose_kv_type(options, isa), options.block_tokens)));
+                          model::kv_shape(config, options.kv_type.value_or(default_kv_type(isa)), options.block_tokens)));
   FOLIO_TRY(context, choose_context(options, config, geometry));
   FOLIO_TRY(tokenizer, load_tokenizer(files));
   FOLIO_TRY(chat_template, load_chat_template(files, tokenizer));

@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "sampling/sampling_params.h"
+#include "text/detokenizer.h"
 
 namespace folio::engine {
 
@@ -30,6 +31,8 @@ struct GenerationRequest {
   std::size_t max_tokens = std::numeric_limits<std::size_t>::max();
   std::vector<std::string> stop;  // texts that end the answer and are not part of it; none may be empty
   EndTokens end_tokens = EndTokens::kStop;
+  // Does the answer's text begin anew, or go on with the prompt's last word?
+  text::TextStart text_start = text::TextStart::kFresh;
   std::string cache_salt;  // sequences of different salts never share blocks
   // Called on the engine's thread with the logits that follow each position from `logits_from` on, in order.
   // Such a request reuses no cached block past that position. The span is valid during the call.

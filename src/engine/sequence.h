@@ -26,7 +26,7 @@ struct Sequence {
       : id(sequence_id),
         request(std::move(what)),
         tokens(request.prompt),
-        detokenizer(tokenizer),
+        detokenizer(tokenizer, text::SpecialText::kSkip, request.text_start),
         stop(request.stop) {}
 
   std::size_t generated() const { return tokens.size() - request.prompt.size(); }

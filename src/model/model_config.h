@@ -42,8 +42,8 @@ struct ModelConfig {
   std::uint32_t ffn = 0;
   std::uint32_t vocab = 0;
   std::uint32_t context = 0;  // the longest sequence the model was made for
-  std::uint32_t max_context =
-      0;  // the longest that may be asked for: larger than `context` with dynamic RoPE scaling
+  // The longest that may be asked for: larger than `context` with dynamic RoPE scaling.
+  std::uint32_t max_context = 0;
   std::uint32_t window = 0;  // sliding attention window in tokens, 0: none
   float rms_epsilon = 1e-5F;
   RopeConfig rope;

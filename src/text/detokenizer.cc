@@ -2,8 +2,8 @@
 
 namespace folio::text {
 
-Detokenizer::Detokenizer(const Tokenizer& tokenizer, SpecialText special)
-    : tokenizer_(&tokenizer), special_(special) {}
+Detokenizer::Detokenizer(const Tokenizer& tokenizer, SpecialText special, TextStart start)
+    : tokenizer_(&tokenizer), special_(special), at_start_(start == TextStart::kFresh) {}
 
 std::string Detokenizer::push(TokenId token) {
   std::string out;

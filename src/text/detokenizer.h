@@ -13,9 +13,14 @@
 
 namespace folio::text {
 
+// Where the tokens stand: at the beginning of a text, or after text that was decoded before. Only a beginning loses the
+// blank that an SPM vocabulary puts before it.
+enum class TextStart { kFresh, kContinued };
+
 class Detokenizer {
  public:
-  explicit Detokenizer(const Tokenizer& tokenizer, SpecialText special = SpecialText::kSkip);
+  explicit Detokenizer(const Tokenizer& tokenizer, SpecialText special = SpecialText::kSkip,
+                       TextStart start = TextStart::kFresh);
 
   [[nodiscard]] std::string push(TokenId token);
   // The end of the text: an unfinished character becomes U+FFFD. The object is then as new.
@@ -24,7 +29,7 @@ class Detokenizer {
  private:
   const Tokenizer* tokenizer_;
   SpecialText special_;
-  bool at_start_ = true;
+  bool at_start_;
   Utf8Repair repair_;
 };
 

@@ -59,6 +59,12 @@ TEST(Detokenizer, DropsSpmsPrefixBlankOnce) {
   EXPECT_EQ(detokenizer.push(hi), "hi");
 }
 
+TEST(Detokenizer, TextThatGoesOnKeepsItsBlank) {
+  const Tokenizer tokenizer = make(fill_spm);
+  Detokenizer detokenizer(tokenizer, SpecialText::kSkip, TextStart::kContinued);
+  EXPECT_EQ(detokenizer.push(*tokenizer.find("▁hi")), " hi");
+}
+
 RC_GTEST_PROP(Detokenizer, EqualsDecodingAtOnce, ()) {
   static const Tokenizer tokenizers[] = {make(fill_byte_level), make(fill_spm)};
   for (const Tokenizer& tokenizer : tokenizers) {

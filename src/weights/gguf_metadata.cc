@@ -102,7 +102,7 @@ std::string shown_integer(const GgufValue& value) {
 }
 
 template <typename T>
-Result<T> required(Result<std::optional<T>> found, std::unexpected<Error> missing) {
+Result<T> required(Result<std::optional<T>> found, const std::unexpected<Error>& missing) {
   if (!found) return pass(std::move(found));
   if (!*found) return missing;
   return std::move(**found);
