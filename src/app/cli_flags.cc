@@ -229,11 +229,15 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
       },
       "turn wider weights into this type while loading (default as-stored)", compute);
   add_choice(
-      app, "--activations", "int8|f32",
+      app, "--activations", "int16|int8|f32",
       [&engine](const std::string& name) {
-        engine.arithmetic = name == "f32" ? kernels::Arithmetic::kFloat : kernels::Arithmetic::kInteger;
+        engine.arithmetic = name == "f32"    ? kernels::Arithmetic::kFloat
+                            : name == "int8" ? kernels::Arithmetic::kInt8
+                                             : kernels::Arithmetic::kInteger;
       },
-      "what is multiplied with quantised weights (default int8; f32 is exact\nand slow)", compute);
+      "what is multiplied with quantised weights (default int16: two int8\nplanes; int8 halves the work of a "
+      "prompt and costs accuracy; f32 is slow)",
+      compute);
 }
 
 }  // namespace

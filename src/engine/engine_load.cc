@@ -80,8 +80,8 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
   FOLIO_TRY(isa, options.isa ? Result<kernels::Isa>(*options.isa) : kernels::choose_isa());
   FOLIO_TRY(files, weights::open_model(options.model));
   FOLIO_TRY(config, std::visit([](const auto& model) { return model::read_config(model); }, files));
-  FOLIO_TRY(geometry, kv::KvGeometry::create(
-                          model::kv_shape(config, options.kv_type.value_or(default_kv_type(isa)), options.block_tokens)));
+  FOLIO_TRY(geometry, kv::KvGeometry::create(model::kv_shape(
+                          config, options.kv_type.value_or(default_kv_type(isa)), options.block_tokens)));
   FOLIO_TRY(context, choose_context(options, config, geometry));
   FOLIO_TRY(tokenizer, load_tokenizer(files));
   FOLIO_TRY(chat_template, load_chat_template(files, tokenizer));
@@ -96,10 +96,12 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                       .max_tokens = static_cast<std::uint32_t>(context)},
                                      *pool));
   const std::size_t step_tokens = std::min(options.step_tokens, context);
-  FOLIO_TRY(workspace, model::Workspace::create(config, {.rows = step_tokens,
-                                                         .output_rows = std::min(kLogitRows, step_tokens),
-                                                         .context = context,
-                                                         .threads = threads}));
+  FOLIO_TRY(workspace, model::Workspace::create(
+                           config, {.rows = step_tokens,
+                                    .output_rows = std::min(kLogitRows, step_tokens),
+                                    .context = context,
+                                    .threads = threads,
+                                    .activation_planes = kernels::activation_planes(options.arithmetic)}));
   const std::string space = name_space(options, geometry, isa, context);
   FOLIO_TRY(cache, kv::KvCache::create({.geometry = geometry,
                                         .blocks = geometry.blocks_for(std::max(context, options.kv_tokens)),

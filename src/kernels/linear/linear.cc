@@ -20,9 +20,9 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   part.rows = count;
   if (part.values != nullptr) part.values += first * x.value_stride;
   if (part.codes == nullptr) return part;
-  part.codes += first * x.code_stride;
-  part.scales += first * x.group_stride;
-  part.sums += first * x.group_stride;
+  part.codes += first * x.planes * x.code_stride;
+  part.scales += first * x.planes * x.group_stride;
+  part.sums += first * x.planes * x.group_stride;
   return part;
 }
 
@@ -61,14 +61,16 @@ void run_panel(PanelKernel kernel, const LinearCall& call, std::size_t panel, st
 
 }  // namespace
 
-Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns) {
+Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns,
+                                            std::size_t planes) {
   QuantizedRows rows;
+  rows.planes_ = planes;
   rows.code_stride_ = (max_columns + 63) / 64 * 64;
   rows.group_stride_ = (max_columns + kActivationGroup - 1) / kActivationGroup;
-  FOLIO_TRY(codes, platform::Arena::create(max_rows * rows.code_stride_, "activations"));
-  FOLIO_TRY(scales, platform::Arena::create(max_rows * rows.group_stride_ * sizeof(float), "activations"));
-  FOLIO_TRY(sums,
-            platform::Arena::create(max_rows * rows.group_stride_ * sizeof(std::int32_t), "activations"));
+  const std::size_t count = max_rows * planes;
+  FOLIO_TRY(codes, platform::Arena::create(count * rows.code_stride_, "activations"));
+  FOLIO_TRY(scales, platform::Arena::create(count * rows.group_stride_ * sizeof(float), "activations"));
+  FOLIO_TRY(sums, platform::Arena::create(count * rows.group_stride_ * sizeof(std::int32_t), "activations"));
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
@@ -83,7 +85,11 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
 
 void QuantizedRows::fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x,
                          std::size_t stride, std::size_t rows, std::size_t columns) {
-  pool.run(rows, [&](std::size_t i, int) { kernels.quantize(x + i * stride, columns, row(i)); });
+  pool.run(rows, [&](std::size_t i, int) {
+    const QuantizedRow coarse = row(i * planes_);
+    kernels.quantize(x + i * stride, columns, coarse);
+    if (planes_ == 2) kernels.quantize_residual(x + i * stride, columns, coarse, row(i * planes_ + 1));
+  });
 }
 
 void QuantizedRows::describe(ActivationRows& rows) const {
@@ -93,6 +99,7 @@ void QuantizedRows::describe(ActivationRows& rows) const {
   rows.sums = first.sums;
   rows.code_stride = code_stride_;
   rows.group_stride = group_stride_;
+  rows.planes = planes_;
 }
 
 void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,

@@ -15,10 +15,12 @@
 namespace folio::kernels {
 
 // The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes.
+// With two planes a row is held twice, coarsely and what that left over, to about 16 bits together.
 // One object serves all layers in turn; nothing is allocated after creation.
 class QuantizedRows {
  public:
-  [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns);
+  [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns,
+                                                    std::size_t planes = 1);
 
   // Quantises x [rows][stride], `columns` of each row, on all threads.
   void fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x, std::size_t stride,
@@ -29,7 +31,7 @@ class QuantizedRows {
 
  private:
   platform::Arena codes_, scales_, sums_;
-  std::size_t code_stride_ = 0, group_stride_ = 0;
+  std::size_t code_stride_ = 0, group_stride_ = 0, planes_ = 1;
 };
 
 struct LinearCall {

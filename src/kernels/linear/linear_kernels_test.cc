@@ -83,6 +83,41 @@ void compare(const Case& c, Values values, Weights weights, Random& random) {
   }
 }
 
+// Two planes are the sum of the two, row by row, under every instruction set.
+void compare_planes(Case c, Random& random) {
+  const TestMatrix panel(panel_shape(c.format, c.width, c.columns), Weights::kNormal, random);
+  const TestActivations x(2 * c.rows, c.columns, Values::kNormal, random);
+  ActivationRows rows = x.rows(0, c.rows);
+  rows.planes = 2;
+  c.epilogue = Epilogue::kStore;
+  c.biased = false;
+  const std::vector<float> before(c.rows * (c.width + 5));
+  Case each = c;
+  each.rows = 2 * c.rows;
+  const std::vector<float> apart =
+      run(panel_kernel(kLinearReference, c.format), each, panel, x.rows(0, each.rows), {},
+          std::vector<float>(each.rows * (c.width + 5)));
+  for (Isa isa : test::tested_isas()) {
+    const std::vector<float> sums =
+        run(panel_kernel(kernel_set(isa).linear, c.format), c, panel, rows, {}, before);
+    for (std::size_t row = 0; row < c.rows; ++row)
+      for (std::size_t o = 0; o < c.width; ++o) {
+        const std::size_t stride = c.width + 5;
+        ASSERT_EQ(sums[row * stride + o], apart[2 * row * stride + o] + apart[(2 * row + 1) * stride + o])
+            << name(isa) << ", " << c.text() << ", row " << row;
+      }
+  }
+}
+
+TEST(LinearKernels, TwoPlanesAreTheSumOfTheirRows) {
+  for (LinearFormat format : {LinearFormat::kQ8_0, LinearFormat::kQ4_0, LinearFormat::kQ4_1}) {
+    Random random(17);
+    for (std::size_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 17})
+      for (std::size_t width : {16, 5})
+        compare_planes({.format = format, .columns = 96, .rows = rows, .width = width}, random);
+  }
+}
+
 constexpr Values kValues[] = {Values::kNormal,   Values::kAlternating, Values::kSpread, Values::kTiny,
                               Values::kDenormal, Values::kHuge,        Values::kZeros};
 

@@ -76,15 +76,19 @@ void rows(const PanelArgs& args) {
 template <typename Code, typename Finish>
 void integer_panel(const PanelArgs& args, Code code, Finish finish) {
   const std::size_t groups = args.columns / 32;
-  for_outputs(args, [&](std::size_t row, std::size_t o) {
-    const std::int8_t* x = args.x->codes + row * args.x->code_stride;
+  const auto dot_row = [&](std::size_t code_row, std::size_t o) {
+    const std::int8_t* x = args.x->codes + code_row * args.x->code_stride;
     float sum = 0;
     for (std::size_t g = 0; g < groups; ++g) {
       std::int32_t dot = 0;
       for (std::size_t k = 0; k < 32; ++k) dot += code(g, k, o) * x[g * 32 + k];
-      sum = finish(sum, g, o, static_cast<float>(dot), row);
+      sum = finish(sum, g, o, static_cast<float>(dot), code_row);
     }
     return sum;
+  };
+  for_outputs(args, [&](std::size_t row, std::size_t o) {
+    if (args.x->planes == 1) return dot_row(row, o);
+    return dot_row(2 * row, o) + dot_row(2 * row + 1, o);
   });
 }
 

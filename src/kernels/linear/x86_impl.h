@@ -27,15 +27,33 @@ inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {
   store_first(out, sum, args.width);
 }
 
-// Calls tile<R>(first_row) over all rows, R = kRowTile while enough rows are left, then fewer.
+// The sums of R int8 rows: one row of outputs each, or each pair together where a row has two planes.
+template <int R>
+inline void store_tile(const PanelArgs& args, std::size_t code_row, const F32x16 (&sums)[R]) {
+  if constexpr (R % 2 == 0) {
+    if (args.x->planes == 2) {
+#pragma GCC unroll 4
+      for (int r = 0; r < R; r += 2)
+        store_outputs(args, (code_row + static_cast<std::size_t>(r)) / 2, add(sums[r], sums[r + 1]));
+      return;
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) store_outputs(args, code_row + static_cast<std::size_t>(r), sums[r]);
+}
+
+// With two planes an even number, so that the tiles never part a pair.
+inline std::size_t code_rows(const PanelArgs& args) { return args.x->rows * args.x->planes; }
+
+// Calls tile<R>(first_row) over `rows` rows, R = kRowTile while enough rows are left, then fewer.
 template <template <int> typename Tile>
-inline void for_row_tiles(const PanelArgs& args) {
+inline void for_row_tiles(const PanelArgs& args, std::size_t rows) {
   std::size_t row = 0;
-  for (; row + kRowTile <= args.x->rows; row += kRowTile) Tile<kRowTile>::run(args, row);
+  for (; row + kRowTile <= rows; row += kRowTile) Tile<kRowTile>::run(args, row);
   if constexpr (kRowTile > 4)
-    for (; row + 4 <= args.x->rows; row += 4) Tile<4>::run(args, row);
-  for (; row + 2 <= args.x->rows; row += 2) Tile<2>::run(args, row);
-  for (; row < args.x->rows; ++row) Tile<1>::run(args, row);
+    for (; row + 4 <= rows; row += 4) Tile<4>::run(args, row);
+  for (; row + 2 <= rows; row += 2) Tile<2>::run(args, row);
+  for (; row < rows; ++row) Tile<1>::run(args, row);
 }
 
 template <int R>
@@ -176,8 +194,7 @@ struct Q8Tile {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) sums[r] = fma(mul(scale, set1(x.scale(r, g))), to_float(dots[r]), sums[r]);
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+    store_tile(args, row, sums);
   }
 };
 
@@ -213,8 +230,7 @@ struct Q4_0Tile {
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) sums[r] = fma(mul(scale, set1(x.scale(r, g))), to_float(dots[r]), sums[r]);
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+    store_tile(args, row, sums);
   }
 };
 
@@ -236,18 +252,17 @@ struct Q4_1Tile {
         sums[r] = fma(minimum, set1(sx * static_cast<float>(x.sum(r, g))), sums[r]);
       }
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+    store_tile(args, row, sums);
   }
 };
 
-void f32(const PanelArgs& args) { for_row_tiles<F32Tile>(args); }
-void f16(const PanelArgs& args) { for_row_tiles<F16Tile>(args); }
-void bf16(const PanelArgs& args) { for_row_tiles<Bf16Tile>(args); }
-void q8_0(const PanelArgs& args) { for_row_tiles<Q8Tile>(args); }
-void q4_0(const PanelArgs& args) { for_row_tiles<Q4_0Tile>(args); }
-void q4_1(const PanelArgs& args) { for_row_tiles<Q4_1Tile>(args); }
-void rows(const PanelArgs& args) { for_row_tiles<RowsTile>(args); }
+void f32(const PanelArgs& args) { for_row_tiles<F32Tile>(args, args.x->rows); }
+void f16(const PanelArgs& args) { for_row_tiles<F16Tile>(args, args.x->rows); }
+void bf16(const PanelArgs& args) { for_row_tiles<Bf16Tile>(args, args.x->rows); }
+void q8_0(const PanelArgs& args) { for_row_tiles<Q8Tile>(args, code_rows(args)); }
+void q4_0(const PanelArgs& args) { for_row_tiles<Q4_0Tile>(args, code_rows(args)); }
+void q4_1(const PanelArgs& args) { for_row_tiles<Q4_1Tile>(args, code_rows(args)); }
+void rows(const PanelArgs& args) { for_row_tiles<RowsTile>(args, args.x->rows); }
 
 }  // namespace
 }  // namespace folio::kernels

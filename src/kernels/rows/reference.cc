@@ -65,6 +65,25 @@ void quantize(const float* x, std::size_t n, QuantizedRow out) {
                    out.sums[group]);
 }
 
+void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, QuantizedRow fine) {
+  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {
+    const std::size_t first = group * kActivationGroup, count = std::min(kActivationGroup, n - first);
+    std::fill_n(fine.codes + first, kActivationGroup, std::int8_t{0});
+    fine.sums[group] = 0;
+    const float scale = coarse.scales[group];
+    const float fine_scale = scale / kResidualSteps;
+    fine.scales[group] = fine_scale >= kSmallestGroup ? fine_scale : 0.0f;
+    if (!(fine_scale >= kSmallestGroup)) continue;  // also where the group is not finite
+    const float inverse = 1.0f / fine_scale;
+    for (std::size_t i = first; i < first + count; ++i) {
+      const float rest = x[i] - static_cast<float>(coarse.codes[i]) * scale;
+      const float code = std::clamp(std::nearbyintf(rest * inverse), -127.0f, 127.0f);
+      fine.codes[i] = static_cast<std::int8_t>(code);
+      fine.sums[group] += fine.codes[i];
+    }
+  }
+}
+
 }  // namespace
 
 const RowKernels kRowsReference = {

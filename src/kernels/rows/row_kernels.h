@@ -8,6 +8,10 @@
 //   magnitude is
 //                  below kSmallestGroup becomes zeros; one that is not finite gets codes 0 and scale NaN, so
 //                  that the damage shows in the result.
+//   quantize_residual  what `coarse` = quantize(x) left over, to int8 again with a scale 254 times finer, so
+//   that the two
+//                  together hold x to about 16 bits: code = round((x - code * scale) * (1 / fine scale)), at
+//                  most 127 in magnitude. A group whose fine scale is below kSmallestGroup becomes zeros.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +28,8 @@ struct QuantizedRow {
   float* scales;       // [groups]
   std::int32_t* sums;  // [groups] sum of the group's codes
 };
+
+inline constexpr float kResidualSteps = 254.0f;  // fine steps in one coarse step
 
 struct RowKernels {
 #define ROW_KERNEL(name, parameters) void(*name) parameters;

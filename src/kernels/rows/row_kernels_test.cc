@@ -41,6 +41,13 @@ Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
   return out;
 }
 
+Quantized residual(const RowKernels& kernels, const std::vector<float>& x, const Quantized& coarse) {
+  Quantized first = coarse, out(x.size());
+  kernels.quantize_residual(x.data(), x.size(), first.row(), out.row());
+  EXPECT_TRUE(out.codes.intact() && out.scales.intact() && out.sums.intact()) << x.size();
+  return out;
+}
+
 // ---- one comparison per kernel of kernels.inc, by its name: a kernel without one does not compile
 
 void compare_rms_norm(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
@@ -129,6 +136,15 @@ void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Ran
     }
   }
   const Quantized expected = quantized(kRowsReference, x), actual = quantized(kernels, x);
+  EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
+  EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
+  EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
+}
+
+void compare_quantize_residual(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  const std::vector<float> x = floats(kind, n, random);
+  const Quantized coarse = quantized(kRowsReference, x);
+  const Quantized expected = residual(kRowsReference, x, coarse), actual = residual(kernels, x, coarse);
   EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
   EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
   EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
@@ -352,6 +368,22 @@ TEST(RowKernels, QuantizationOfOddGroups) {
           EXPECT_EQ(difference(expected.codes.span(), out.codes.span()), "");
           if (testing::Test::HasFailure()) return;
         }
+}
+
+// Two planes hold a value to half a fine step: amax / 127 / 254 / 2, and the rounding of the arithmetic
+// itself.
+TEST(RowKernels, TwoPlanesHoldSixteenBits) {
+  Random random(5);
+  const std::vector<float> x = floats(Values::kNormal, 320, random);
+  const Quantized coarse = quantized(kRowsReference, x);
+  const Quantized fine = residual(kRowsReference, x, coarse);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t group = i / kActivationGroup;
+    const double scale = coarse.scales.span()[group];
+    const double held =
+        coarse.codes.span()[i] * scale + double{fine.scales.span()[group]} * fine.codes.span()[i];
+    EXPECT_NEAR(held, x[i], scale / 254 * 0.51) << i;
+  }
 }
 
 }  // namespace

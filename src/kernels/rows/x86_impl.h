@@ -103,5 +103,39 @@ void quantize(const float* x, std::size_t n, QuantizedRow out) {
                  out.sums[group]);
 }
 
+inline F32x16 residual_codes(F32x16 x, const std::int8_t* coarse, float scale, F32x16 inverse) {
+  const F32x16 rest = sub(x, mul(load_int8(coarse), set1(scale)));
+  return min(max(round_nearest(mul(rest, inverse)), set1(-127.0f)), set1(127.0f));
+}
+
+void residual_group(F32x16 a, F32x16 b, const std::int8_t* coarse, float scale, std::int8_t* codes,
+                    float& fine_scale, std::int32_t& sum) {
+  const float finer = scale / kResidualSteps;
+  fine_scale = finer >= kSmallestGroup ? finer : 0.0f;
+  F32x16 code_a = zero(), code_b = zero();
+  if (finer >= kSmallestGroup) {
+    const F32x16 inverse = set1(1.0f / finer);
+    code_a = residual_codes(a, coarse, scale, inverse);
+    code_b = residual_codes(b, coarse + kWidth, scale, inverse);
+  }
+  store_as_int8(codes, code_a);
+  store_as_int8(codes + kWidth, code_b);
+  sum = static_cast<std::int32_t>(reduce_add(add(code_a, code_b)));
+}
+
+void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, QuantizedRow fine) {
+  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {
+    const std::size_t first = group * kActivationGroup;
+    float last[kActivationGroup] = {};
+    const float* v = x + first;
+    if (first + kActivationGroup > n) {
+      for (std::size_t i = first; i < n; ++i) last[i - first] = x[i];
+      v = last;
+    }
+    residual_group(load(v), load(v + kWidth), coarse.codes + first, coarse.scales[group], fine.codes + first,
+                   fine.scales[group], fine.sums[group]);
+  }
+}
+
 }  // namespace
 }  // namespace folio::kernels

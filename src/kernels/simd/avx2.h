@@ -157,6 +157,11 @@ inline I32x16 dot_signed(I32x16 acc, SignedCodes w, const std::int8_t* a) {
           add_dot(acc.b, w.magnitude.b, _mm256_sign_epi8(four, w.value.b))};
 }
 
+inline F32x16 load_int8(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
 inline void store_as_int8(std::int8_t* p, F32x16 x) {
   const __m256i words =
       _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b));  // per 128-bit half

@@ -115,6 +115,9 @@ inline SignedCodes load_signed(const std::int8_t* p) {
 }
 inline I32x16 dot_signed(I32x16 acc, SignedCodes w, const std::int8_t* a) { return dot_small(acc, w, a); }
 
+inline F32x16 load_int8(const std::int8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
 // 16 floats to bytes; the lanes are integers in [-128, 127].
 inline void store_as_int8(std::int8_t* p, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
