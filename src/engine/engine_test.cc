@@ -161,7 +161,7 @@ TEST(Exactness, ANeighbourInTheBatchDoesNotShow) {
 }
 
 TEST(Exactness, TheBlocksOfAnAnswerServeTheNextTurn) {
-  const auto engine = load({.model = fixture("stories260k/stories260k.gguf")});
+  const auto engine = load({.model = fixture("stories260k/stories260k.gguf"), .kv_type = KvType::kF16});
   const auto turn = greedy(prompt_of(20, 512), 60);
   const Output answer = generate(*engine, turn, kNoLogits);
   auto next = turn.prompt;
