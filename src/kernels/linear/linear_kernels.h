@@ -53,8 +53,8 @@ struct ActivationRows {
   std::size_t code_stride;
   std::size_t group_stride;
   std::size_t rows;
-  std::size_t planes =
-      1;  // int8 rows per row, one after the other; the sums over them are added in that order
+  // int8 rows per row, 1 or 2, one after the other; the sums over them are added in that order.
+  std::size_t planes = 1;
 };
 
 struct PanelArgs {

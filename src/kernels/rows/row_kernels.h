@@ -8,9 +8,8 @@
 //   magnitude is
 //                  below kSmallestGroup becomes zeros; one that is not finite gets codes 0 and scale NaN, so
 //                  that the damage shows in the result.
-//   quantize_residual  what `coarse` = quantize(x) left over, to int8 again with a scale 254 times finer, so
-//   that the two
-//                  together hold x to about 16 bits: code = round((x - code * scale) * (1 / fine scale)), at
+//   quantize_residual  what `coarse` = quantize(x) left over, to int8 again with a scale 254 times finer: the
+//                  two together hold x to about 16 bits. code = round((x - coarse) * (1 / fine scale)), at
 //                  most 127 in magnitude. A group whose fine scale is below kSmallestGroup becomes zeros.
 #pragma once
 
