@@ -47,14 +47,13 @@ enum class Epilogue : std::uint8_t {
 struct ActivationRows {
   const float* values;  // [rows][value_stride]
   std::size_t value_stride;
-  const std::int8_t* codes;  // [rows][code_stride], see QuantizedRow
+  const std::int8_t* codes;  // [rows][planes][code_stride], see QuantizedRow; high plane first
   const float* scales;       // [rows][group_stride]
   const std::int32_t* sums;  // [rows][group_stride]
   std::size_t code_stride;
   std::size_t group_stride;
   std::size_t rows;
-  // int8 rows per row, 1 or 2, one after the other; the sums over them are added in that order.
-  std::size_t planes = 1;
+  std::size_t planes = 1;  // 1: int8. 2: sixteen bits, the dot of a group is 256 dot(high) + dot(low)
 };
 
 struct PanelArgs {

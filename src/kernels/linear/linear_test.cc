@@ -83,11 +83,14 @@ struct Stored {
   Arithmetic arithmetic;
 };
 
-// Every layout, and behind kRows an example of each kind of type that is expanded on the way.
+// Every layout, codes with one plane too, and behind kRows an example of each kind of type that is expanded
+// on the way.
 std::vector<Stored> all_stored() {
   std::vector<Stored> all;
-  for (LinearFormat format : test::kAllFormats)
+  for (LinearFormat format : test::kAllFormats) {
     all.push_back({test::stored_type(format), Arithmetic::kInteger});
+    if (takes_codes(format)) all.push_back({test::stored_type(format), Arithmetic::kInt8});
+  }
   for (TensorType type : {TensorType::kQ6_K, TensorType::kIQ2_XS})
     all.push_back({type, Arithmetic::kInteger});
   all.push_back({TensorType::kQ4_0, Arithmetic::kFloat});
@@ -99,10 +102,12 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
     const bool slow = isa == Isa::kReference || test::kSlowBuild;
     const std::size_t outputs = slow ? 37 : 213, most = test::kSlowBuild ? 65 : kMostRows;
     Random random(41);
-    const TestActivations x(most, kColumns, Values::kNormal, random);
+    const TestActivations one_plane(most, kColumns, Values::kNormal, random, 1);
+    const TestActivations two_planes(most, kColumns, Values::kNormal, random, 2);
     std::vector<std::unique_ptr<Machine>> machines;
     for (int threads : {1, 2, 3, 5}) machines.push_back(std::make_unique<Machine>(isa, threads));
     for (const Stored& stored : all_stored()) {
+      const TestActivations& x = activation_planes(stored.arithmetic) == 2 ? two_planes : one_plane;
       const Layer layer(stored.type, stored.arithmetic, outputs, random);
       const std::vector<float> expected = rows_alone(isa, layer, x, most);
       const std::size_t stride = outputs + kGap;
@@ -195,26 +200,32 @@ TEST(Linear, BiasAndResidualAreAddedAfterTheSum) {
 
 TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
   for (Isa isa : test::tested_isas_on_threads())
-    for (int threads : {1, 3}) {
-      Random random(44);
-      Machine machine(isa, threads);
-      const TestActivations x(33, kColumns, Values::kNormal, random);
-      const ActivationRows floats = x.rows(0, 33);
-      Result<QuantizedRows> created =
-          QuantizedRows::create(40, kColumns + 100);  // room for more than is used
-      ASSERT_TRUE(created.has_value());
-      QuantizedRows& rows = *created;
-      rows.fill(machine.kernels.rows, machine.pool, floats.values, floats.value_stride, 33, kColumns);
-      for (std::size_t i = 0; i < 33; ++i) {
-        EXPECT_EQ(difference(x.codes(i), std::span<const std::int8_t>(rows.row(i).codes, kColumns)), "");
-        for (std::size_t g = 0; g < kColumns / 32; ++g) ASSERT_EQ(rows.row(i).scales[g], x.scale(i, g));
+    for (int threads : {1, 3})
+      for (std::size_t planes : {1, 2}) {
+        Random random(44);
+        Machine machine(isa, threads);
+        const TestActivations x(33, kColumns, Values::kNormal, random, planes);
+        const ActivationRows floats = x.rows(0, 33);
+        Result<QuantizedRows> created =
+            QuantizedRows::create(40, kColumns + 100, planes);  // room for more than is used
+        ASSERT_TRUE(created.has_value());
+        QuantizedRows& rows = *created;
+        rows.fill(machine.kernels.rows, machine.pool, floats.values, floats.value_stride, 33, kColumns);
+        ActivationRows described = floats;
+        rows.describe(described);
+        EXPECT_EQ(described.planes, planes);
+        for (std::size_t i = 0; i < 33; ++i)
+          for (std::size_t k = 0; k < kColumns; ++k) {
+            const std::int8_t* codes = described.codes + i * planes * described.code_stride + k;
+            const int code = planes == 2 ? codes[0] * 256 + codes[described.code_stride] : codes[0];
+            const double scale = described.scales[i * described.group_stride + k / 32];
+            ASSERT_EQ(scale * code, x.held(i, k)) << i << ", " << k;
+          }
+        const Layer layer(TensorType::kQ8_0, Arithmetic::kInteger, 37, random);
+        const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
+        EXPECT_EQ(difference(expected.span(), actual.span()), "")
+            << name(isa) << ", " << threads << " threads";
       }
-      ActivationRows described = floats;
-      rows.describe(described);
-      const Layer layer(TensorType::kQ8_0, Arithmetic::kInteger, 37, random);
-      const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
-      EXPECT_EQ(difference(expected.span(), actual.span()), "") << name(isa) << ", " << threads << " threads";
-    }
 }
 
 TEST(QuantizedRows, TooMuchIsAnErrorThatNamesTheUse) {
