@@ -11,7 +11,7 @@ namespace {
 // registers. Rows of two planes keep twice the integer sums.
 constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
 template <int planes>
-constexpr int kCodeRowTile = kLaneRegisters >= 32 ? 8 : 4 / planes;
+constexpr int kCodeRowTile = kRowTile / planes;
 
 // How far ahead of their use weights are asked for: some lines are always under way, also across the borders
 // of a page of memory, where the processor's own prefetching stops.
