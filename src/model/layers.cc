@@ -34,6 +34,7 @@ void apply_linear(const Pass& pass, const float* x, std::initializer_list<Linear
                                .codes = nullptr,
                                .scales = nullptr,
                                .sums = nullptr,
+                               .half_sums = nullptr,
                                .code_stride = 0,
                                .group_stride = 0,
                                .rows = pass.rows};

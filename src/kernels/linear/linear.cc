@@ -23,6 +23,7 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   part.codes += first * x.planes * x.code_stride;
   part.scales += first * x.planes * x.group_stride;
   part.sums += first * x.planes * x.group_stride;
+  part.half_sums += first * x.planes * x.group_stride * 2;
   return part;
 }
 
@@ -70,17 +71,21 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
   const std::size_t count = max_rows * planes;
   FOLIO_TRY(codes, platform::Arena::create(count * rows.code_stride_, "activations"));
   FOLIO_TRY(scales, platform::Arena::create(count * rows.group_stride_ * sizeof(float), "activations"));
-  FOLIO_TRY(sums, platform::Arena::create(count * rows.group_stride_ * sizeof(std::int32_t), "activations"));
+  const std::size_t sum_bytes = count * rows.group_stride_ * sizeof(std::int32_t);
+  FOLIO_TRY(sums, platform::Arena::create(sum_bytes, "activations"));
+  FOLIO_TRY(half_sums, platform::Arena::create(sum_bytes * 2, "activations"));
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
+  rows.half_sums_ = std::move(half_sums);
   return rows;
 }
 
 QuantizedRow QuantizedRows::row(std::size_t index) const {
   return {.codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * code_stride_,
           .scales = reinterpret_cast<float*>(scales_.data()) + index * group_stride_,
-          .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_};
+          .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_,
+          .half_sums = reinterpret_cast<std::int32_t*>(half_sums_.data()) + index * group_stride_ * 2};
 }
 
 void QuantizedRows::fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x,
@@ -97,6 +102,7 @@ void QuantizedRows::describe(ActivationRows& rows) const {
   rows.codes = first.codes;
   rows.scales = first.scales;
   rows.sums = first.sums;
+  rows.half_sums = first.half_sums;
   rows.code_stride = code_stride_;
   rows.group_stride = group_stride_;
   rows.planes = planes_;

@@ -110,11 +110,13 @@ void compare_planes(Case c, Random& random) {
 }
 
 TEST(LinearKernels, TwoPlanesAreTheSumOfTheirRows) {
-  for (LinearFormat format : {LinearFormat::kQ8_0, LinearFormat::kQ4_0, LinearFormat::kQ4_1}) {
+  for (LinearFormat format : test::kAllFormats) {
+    if (!takes_codes(format)) continue;
     Random random(17);
+    const std::size_t columns = test::whole_blocks(panel_type(format), 96);
     for (std::size_t rows : {1, 2, 3, 4, 5, 7, 8, 9, 17})
       for (std::size_t width : {16, 5})
-        compare_planes({.format = format, .columns = 96, .rows = rows, .width = width}, random);
+        compare_planes({.format = format, .columns = columns, .rows = rows, .width = width}, random);
   }
 }
 
@@ -153,7 +155,7 @@ TEST(LinearKernels, EveryWidthWithAndWithoutBiasAndResidual) {
         for (Epilogue epilogue : {Epilogue::kStore, Epilogue::kAdd})
           for (std::size_t rows : {1, 3, 8, 13}) {
             compare({.format = format,
-                     .columns = 96,
+                     .columns = test::whole_blocks(panel_type(format), 96),
                      .rows = rows,
                      .width = width,
                      .biased = biased,
@@ -175,6 +177,7 @@ TEST(LinearKernels, SumsOfNegativeZerosKeepTheirSign) {
                                 .codes = nullptr,
                                 .scales = nullptr,
                                 .sums = nullptr,
+                                .half_sums = nullptr,
                                 .code_stride = 0,
                                 .group_stride = 0,
                                 .rows = 1};
@@ -216,26 +219,27 @@ Exact exact_floats(const TestMatrix& matrix, std::size_t o, const TestActivation
 }
 
 // Codes: against the dequantised weights times the dequantised activations. The dot of a group is an exact
-// integer below 2^24; the product of the two scales and its fused addition round, and so do, for Q4_1, those
-// of the minimum: each group adds u of its own terms for the product, and each addition u of the partial sum.
-// Counting 2 G + 2 roundings of the sum of all terms' magnitudes covers both. A dequantised Q4_1 weight (d q
-// + m) has itself been rounded: u |x w|.
+// integer below 2^24; the product of the two scales and its fused addition round, and so do, where there is
+// one, those of the minimum: each group adds u of its own terms for the product, and each addition u of the
+// partial sum. Counting 2 G + 2 roundings of the sum of all terms' magnitudes covers both. A dequantised
+// weight with a minimum has itself been rounded: u |x w|.
 Exact exact_codes(const TestMatrix& matrix, std::size_t o, const TestActivations& x, std::size_t row) {
   const std::vector<float> w = matrix.dequantized_row(o);
-  const bool has_minimum = matrix.shape().format == LinearFormat::kQ4_1;
-  const std::size_t groups = w.size() / 32, block_bytes = info(matrix.shape().type).bytes;
+  const std::size_t columns = test::group_columns(matrix.shape().type), groups = w.size() / columns;
+  bool has_minimum = false;
   double sum = 0, terms = 0, products = 0;
   for (std::size_t g = 0; g < groups; ++g) {
-    const double minimum = has_minimum ? load_f16(matrix.stored_row(o) + g * block_bytes + 2) : 0;
+    const double added = matrix.added_to_group(o, g);
+    has_minimum = has_minimum || added != 0;
     double dot = 0, codes = 0;
-    for (std::size_t k = g * 32; k < g * 32 + 32; ++k) {
-      const double value = static_cast<double>(x.codes(row)[k]) * x.scale(row, g);
-      dot += value * (w[k] - minimum);
+    for (std::size_t k = g * columns; k < (g + 1) * columns; ++k) {
+      const double value = static_cast<double>(x.codes(row)[k]) * x.scale(row, k / 32);
+      dot += value * (w[k] - added);
       codes += value;
       products += std::abs(value * w[k]);
     }
-    sum += dot + minimum * codes;
-    terms += std::abs(dot) + std::abs(minimum * codes);
+    sum += dot + added * codes;
+    terms += std::abs(dot) + std::abs(added * codes);
   }
   const double roundings = 2 * static_cast<double>(groups) + 2;
   return {.value = sum,

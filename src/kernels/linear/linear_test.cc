@@ -88,7 +88,7 @@ std::vector<Stored> all_stored() {
   std::vector<Stored> all;
   for (LinearFormat format : test::kAllFormats)
     all.push_back({test::stored_type(format), Arithmetic::kInteger});
-  for (TensorType type : {TensorType::kQ6_K, TensorType::kIQ2_XS})
+  for (TensorType type : {TensorType::kTQ2_0, TensorType::kIQ2_XS})
     all.push_back({type, Arithmetic::kInteger});
   all.push_back({TensorType::kQ4_0, Arithmetic::kFloat});
   return all;
@@ -123,9 +123,9 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
 TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
   for (Isa isa : test::tested_isas_on_threads()) {
     Random random(42);
-    const Layer layers[] = {{TensorType::kQ4_0, Arithmetic::kInteger, 131, random},
+    const Layer layers[] = {{TensorType::kQ4_K, Arithmetic::kInteger, 131, random},
                             {TensorType::kF16, Arithmetic::kInteger, 7, random},
-                            {TensorType::kQ6_K, Arithmetic::kInteger, 33, random},
+                            {TensorType::kIQ2_XS, Arithmetic::kInteger, 33, random},
                             {TensorType::kQ8_0, Arithmetic::kInteger, 64, random}};
     const TestActivations x(19, kColumns, Values::kNormal, random);
     for (int threads : {1, 2, 3, 5})
@@ -190,6 +190,52 @@ TEST(Linear, BiasAndResidualAreAddedAfterTheSum) {
             << name(isa) << ", " << name(format);
       }
     }
+  }
+}
+
+// Two planes of codes against floats, for the same stored weights. The two results differ by
+//   activations  half a fine step of each x, amax / 127 / 254 / 2, and the roundings on the way to the
+//                codes, each at most u amax: 8 are counted
+//   roundings    floats: K + 5 of sum |x w|, one of them the weight's own; codes: two and three of the
+//                terms of each group, in two planes: 4 G + 6, where a term is at most
+//                sum |x| (|w - added| + |added|); the bias: one each of the result
+TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
+  Random random(46);
+  Machine machine(test::tested_isas().back(), 2);
+  const TestActivations x(9, kColumns, Values::kNormal, random);
+  Result<QuantizedRows> planes = QuantizedRows::create(9, kColumns, 2);
+  ASSERT_TRUE(planes.has_value());
+  ActivationRows rows = x.rows(0, 9);
+  planes->fill(machine.kernels.rows, machine.pool, rows.values, rows.value_stride, 9, kColumns);
+  planes->describe(rows);
+  for (LinearFormat format : test::kAllFormats) {
+    if (!takes_codes(format)) continue;
+    const TensorType type = test::stored_type(format);
+    Random same(47), again(47);
+    const Layer codes(type, Arithmetic::kInteger, 33, same), floats(type, Arithmetic::kFloat, 33, again);
+    const Output by_codes = run(machine, codes, rows), by_floats = run(machine, floats, rows);
+    double worst = 0;
+    for (std::size_t row = 0; row < 9; ++row)
+      for (std::size_t o = 0; o < 33; ++o) {
+        const std::vector<float> w = codes.matrix.dequantized_row(o);
+        double steps = 0, terms = 0, products = 0;
+        for (std::size_t k = 0; k < kColumns; ++k) {
+          const double amax = 127.0 * x.scale(row, k / 32), value = std::abs(x.floats(row)[k]);
+          const double added = codes.matrix.added_to_group(o, k / test::group_columns(type));
+          steps += std::abs(w[k]) * amax * (0.5 / (127 * 254) + 8 * test::kUnitRoundoff);
+          terms += value * (std::abs(w[k] - added) + std::abs(added));
+          products += value * std::abs(w[k]);
+        }
+        const double groups = static_cast<double>(kColumns / test::group_columns(type));
+        const double roundings = (4 * groups + 6) * terms + (kColumns + 5) * products;
+        const std::size_t at = row * (33 + kGap) + o;
+        const double bias = 2 * std::abs(double{by_floats.span()[at]});
+        const double bound = 1.01 * (steps + test::kUnitRoundoff * (roundings + bias));
+        const double error = std::abs(double{by_codes.span()[at]} - by_floats.span()[at]);
+        ASSERT_LE(error, bound) << name(format) << ", row " << row << ", output " << o;
+        worst = std::max(worst, error / bound);
+      }
+    std::printf("%s: worst difference is %.3f of its bound\n", std::string(name(format)).c_str(), worst);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/linear/linear_kernels.h"
+#include "kernels/linear/panel_units.h"
 
 namespace folio::kernels {
 namespace {
@@ -150,119 +151,268 @@ inline F32x16 load_halves(const std::uint8_t* p) {
   return load_f16(reinterpret_cast<const std::uint16_t*>(p));
 }
 
-// The int8 activations of the rows of one tile, at one group of 32 columns.
+// The int8 activations of the rows of one tile, by groups of `columns`.
+template <std::size_t columns>
 struct GroupRows {
   const std::int8_t* codes;
   const float* scales;
   const std::int32_t* sums;
   std::size_t code_stride, group_stride;
+  static constexpr std::size_t kParts = 32 / columns;  // groups that share a scale of the activations
 
   GroupRows(const PanelArgs& args, std::size_t row)
       : codes(args.x->codes + row * args.x->code_stride),
         scales(args.x->scales + row * args.x->group_stride),
-        sums(args.x->sums + row * args.x->group_stride),
+        sums((kParts == 1 ? args.x->sums : args.x->half_sums) + row * args.x->group_stride * kParts),
         code_stride(args.x->code_stride),
         group_stride(args.x->group_stride) {}
 
   const std::int8_t* code(int r, std::size_t g) const {
-    return codes + static_cast<std::size_t>(r) * code_stride + g * 32;
+    return codes + static_cast<std::size_t>(r) * code_stride + g * columns;
   }
-  float scale(int r, std::size_t g) const { return scales[static_cast<std::size_t>(r) * group_stride + g]; }
+  float scale(int r, std::size_t g) const {
+    return scales[static_cast<std::size_t>(r) * group_stride + g / kParts];
+  }
   std::int32_t sum(int r, std::size_t g) const {
-    return sums[static_cast<std::size_t>(r) * group_stride + g];
+    return sums[static_cast<std::size_t>(r) * group_stride * kParts + g];
   }
 };
 
-template <int R>
-struct Q8Tile {
-  static void run(const PanelArgs& args, std::size_t row) {
-    const std::size_t groups = args.columns / 32;
-    const GroupRows x(args, row);
-    F32x16 sums[R] = {};
-    for (std::size_t g = 0; g < groups; ++g) {
-      const auto* codes = reinterpret_cast<const std::int8_t*>(Q8Units::codes(args.panel, g));
-      I32x16 dots[R];
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) dots[r] = start_signed(x.sum(r, g));
-      for (std::size_t quad = 0; quad < 8; ++quad) {
-        prefetch(codes + quad * 64 + kPrefetchBytes);
-        const SignedCodes w = load_signed(codes + quad * 64);
-#pragma GCC unroll 8
-        for (int r = 0; r < R; ++r) dots[r] = dot_signed(dots[r], w, x.code(r, g) + quad * 4);
-      }
-      const F32x16 scale = load_halves(Q8Units::halves(args.panel, g));
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) sums[r] = fma(mul(scale, set1(x.scale(r, g))), to_float(dots[r]), sums[r]);
-    }
-    store_tile(args, row, sums);
-  }
-};
+// ---- codes: each kind's dot() gives the exact dots of one group, whose codes begin at `codes`, with R rows
 
-// The dots of one group of nibbles (`codes`, columns 32 g and on) with R rows; `offset` times the
-// activations' sum is taken off (8 for Q4_0).
-template <int R>
-inline void nibble_dots(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows& x, std::size_t g,
-                        std::int32_t offset) {
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) dots[r] = set1_int(-offset * x.sum(r, g));
-  for (std::size_t quad = 0; quad < 4; ++quad) {
-    prefetch(codes + quad * 64 + kPrefetchBytes);
-    const Bytes64 bytes = load_bytes(codes + quad * 64);
-    const Bytes64 low = low_nibbles(bytes), high = high_nibbles(bytes);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      dots[r] = dot_small(dots[r], low, x.code(r, g) + quad * 4);
-      dots[r] = dot_small(dots[r], high, x.code(r, g) + 16 + quad * 4);
-    }
+template <int n>
+struct Index {
+  static constexpr int value = n;
+};
+template <int first, int end, typename Step>
+[[gnu::always_inline]] inline void repeat(Step step) {
+  if constexpr (first < end) {
+    step(Index<first>{});
+    repeat<first + 1, end>(step);
   }
 }
 
-template <int R>
-struct Q4_0Tile {
-  static void run(const PanelArgs& args, std::size_t row) {
-    const std::size_t groups = args.columns / 32;
-    const GroupRows x(args, row);
-    F32x16 sums[R] = {};
-    for (std::size_t g = 0; g < groups; ++g) {
-      I32x16 dots[R];
-      nibble_dots(dots, Q4_0Units::codes(args.panel, g), x, g, 8);
-      const F32x16 scale = load_halves(Q4_0Units::halves(args.panel, g));
+struct Bytes {
+  template <int R>
+  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<32>& x, std::size_t g) {
 #pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) sums[r] = fma(mul(scale, set1(x.scale(r, g))), to_float(dots[r]), sums[r]);
+    for (int r = 0; r < R; ++r) dots[r] = start_signed(x.sum(r, g));
+    for (std::size_t quad = 0; quad < 8; ++quad) {
+      prefetch(codes + quad * 64 + kPrefetchBytes);
+      const SignedCodes w = load_signed(reinterpret_cast<const std::int8_t*>(codes) + quad * 64);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) dots[r] = dot_signed(dots[r], w, x.code(r, g) + quad * 4);
     }
-    store_tile(args, row, sums);
   }
 };
 
-template <int R>
-struct Q4_1Tile {
-  static void run(const PanelArgs& args, std::size_t row) {
-    const std::size_t groups = args.columns / 32;
-    const GroupRows x(args, row);
-    F32x16 sums[R] = {};
-    for (std::size_t g = 0; g < groups; ++g) {
-      I32x16 dots[R];
-      nibble_dots(dots, Q4_1Units::codes(args.panel, g), x, g, 0);
-      const std::uint8_t* halves = Q4_1Units::halves(args.panel, g);
-      const F32x16 scale = load_halves(halves), minimum = load_halves(halves + kPanelOutputs * 2);
+// Nibbles with `high_bits` more from the line behind them, less `offset`.
+template <int columns, int high_bits, int offset>
+struct Nibbles {
+  template <int R>
+  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<columns>& x, std::size_t g) {
+    constexpr int lines = columns / 8, mask = ((1 << high_bits) - 1) << 4;
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) dots[r] = set1_int(-offset * x.sum(r, g));
+    Bytes64 rest;
+    if constexpr (high_bits > 0) {
+      rest = load_bytes(codes + lines * 64);
+      prefetch(codes + lines * 64 + kPrefetchBytes);
+    }
+    repeat<0, lines>([&](auto index) __attribute__((always_inline)) {
+      constexpr int line = decltype(index)::value;
+      prefetch(codes + line * 64 + kPrefetchBytes);
+      const Bytes64 bytes = load_bytes(codes + line * 64);
+      Bytes64 low = low_nibbles(bytes), high = high_nibbles(bytes);
+      if constexpr (high_bits > 0) {
+        low = with_bits<4 - line * high_bits, mask>(low, rest);
+        high = with_bits<4 - (lines + line) * high_bits, mask>(high, rest);
+      }
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
-        const float sx = x.scale(r, g);
-        sums[r] = fma(mul(scale, set1(sx)), to_float(dots[r]), sums[r]);
-        sums[r] = fma(minimum, set1(sx * static_cast<float>(x.sum(r, g))), sums[r]);
+        dots[r] = dot_small(dots[r], low, x.code(r, g) + line * 4);
+        dots[r] = dot_small(dots[r], high, x.code(r, g) + columns / 2 + line * 4);
+      }
+    });
+  }
+};
+
+// Nibbles that pick signed codes from a table.
+template <const signed char (&table)[16]>
+struct TableNibbles {
+  template <int R>
+  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<32>& x, std::size_t g) {
+    const CodeTable values = load_table(table);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) dots[r] = start_signed(x.sum(r, g));
+    for (std::size_t line = 0; line < 4; ++line) {
+      prefetch(codes + line * 64 + kPrefetchBytes);
+      const Bytes64 bytes = load_bytes(codes + line * 64);
+      const SignedCodes low = look_up(values, low_nibbles(bytes)),
+                        high = look_up(values, high_nibbles(bytes));
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) {
+        dots[r] = dot_signed(dots[r], low, x.code(r, g) + line * 4);
+        dots[r] = dot_signed(dots[r], high, x.code(r, g) + 16 + line * 4);
       }
     }
-    store_tile(args, row, sums);
   }
+};
+
+// Pairs, or with `third_bit` three bits each, less `offset`.
+template <bool third_bit, int offset>
+struct Pairs {
+  template <int R>
+  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<16>& x, std::size_t g) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) dots[r] = set1_int(-offset * x.sum(r, g));
+    prefetch(codes + kPrefetchBytes);
+    const Bytes64 pairs = load_bytes(codes);
+    Bytes64 rest;
+    if constexpr (third_bit) rest = load_nibbles(codes + 64);
+    repeat<0, 4>([&](auto index) __attribute__((always_inline)) {
+      constexpr int quad = decltype(index)::value;
+      Bytes64 w = bits<-2 * quad, 3>(pairs);
+      if constexpr (third_bit) w = with_bits<2 - quad, 4>(w, rest);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) dots[r] = dot_small(dots[r], w, x.code(r, g) + quad * 4);
+    });
+  }
+};
+
+// ---- scales and minima: built for a unit, of() gives those of its group i
+
+struct ScaleOnly {
+  F32x16 scale;
+};
+struct ScaleAndMinimum {
+  F32x16 scale, added;  // minus the minimum
+};
+
+template <const UnitLayout& units>
+struct OwnScale {
+  const std::uint8_t* unit;
+  ScaleOnly of(std::size_t i) const { return {load_halves(unit + units.halves_at(i))}; }
+};
+
+template <const UnitLayout& units>
+struct OwnBfloatScale {
+  const std::uint8_t* unit;
+  ScaleOnly of(std::size_t i) const {
+    return {load_bf16(reinterpret_cast<const std::uint16_t*>(unit + units.halves_at(i)))};
+  }
+};
+
+template <const UnitLayout& units>
+struct OwnScaleAndMinimum {
+  const std::uint8_t* unit;
+  ScaleAndMinimum of(std::size_t i) const {
+    return {load_halves(unit + units.halves_at(i, 0)), load_halves(unit + units.halves_at(i, 1))};
+  }
+};
+
+template <const UnitLayout& units>
+struct SignedByteScale {
+  explicit SignedByteScale(const std::uint8_t* at) : unit(at), d(load_halves(at)) {}
+  ScaleOnly of(std::size_t i) const {
+    return {mul(d, load_int8(reinterpret_cast<const std::int8_t*>(unit + units.bytes_at(i))))};
+  }
+  const std::uint8_t* unit;
+  F32x16 d;
+};
+
+// What Q2_K, Q4_K and Q5_K share: d and, negated, dmin.
+template <const UnitLayout& units>
+struct TwoFactors {
+  explicit TwoFactors(const std::uint8_t* at)
+      : unit(at), d(load_halves(at)), minus_dmin(sub(set1(-0.0f), load_halves(at + units.halves_at(0, 1)))) {}
+  const std::uint8_t* unit;
+  F32x16 d, minus_dmin;
+};
+
+template <const UnitLayout& units>
+struct ByteScaleAndMinimum : TwoFactors<units> {
+  using TwoFactors<units>::TwoFactors;
+  ScaleAndMinimum of(std::size_t i) const {
+    return {mul(this->d, load_uint8(this->unit + units.bytes_at(i, 0))),
+            mul(this->minus_dmin, load_uint8(this->unit + units.bytes_at(i, 1)))};
+  }
+};
+
+template <const UnitLayout& units>
+struct NibbleScaleAndMinimum : TwoFactors<units> {
+  using TwoFactors<units>::TwoFactors;
+  ScaleAndMinimum of(std::size_t i) const {
+    F32x16 scale, minimum;
+    load_nibble_pairs(this->unit + units.bytes_at(i), scale, minimum);
+    return {mul(this->d, scale), mul(this->minus_dmin, minimum)};
+  }
+};
+
+// ---- tiles
+
+template <int R, std::size_t columns>
+inline void accumulate(F32x16 (&sums)[R], const I32x16 (&dots)[R], const ScaleOnly& w,
+                       const GroupRows<columns>& x, std::size_t g) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) sums[r] = fma(mul(w.scale, set1(x.scale(r, g))), to_float(dots[r]), sums[r]);
+}
+
+template <int R, std::size_t columns>
+inline void accumulate(F32x16 (&sums)[R], const I32x16 (&dots)[R], const ScaleAndMinimum& w,
+                       const GroupRows<columns>& x, std::size_t g) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) {
+    const float sx = x.scale(r, g);
+    sums[r] = fma(mul(w.scale, set1(sx)), to_float(dots[r]), sums[r]);
+    sums[r] = fma(w.added, set1(sx * static_cast<float>(x.sum(r, g))), sums[r]);
+  }
+}
+
+// A quantised format: its units, the kind of its codes and of its scales.
+template <const UnitLayout& units, typename Codes, typename Scales>
+struct Quantized {
+  template <int R>
+  struct Tile {
+    static void run(const PanelArgs& args, std::size_t row) {
+      const std::size_t groups = args.columns / units.columns;
+      const GroupRows<units.columns> x(args, row);
+      F32x16 sums[R] = {};
+      const std::uint8_t* unit = args.panel;
+      for (std::size_t first = 0; first < groups; first += units.groups, unit += units.unit_bytes()) {
+        for (std::size_t at = 0; at < units.header_bytes(); at += 64) prefetch(unit + at + kPrefetchBytes);
+        const Scales scales{unit};
+        for (std::size_t i = 0; i < units.groups && first + i < groups; ++i) {
+          I32x16 dots[R];
+          Codes::dot(dots, unit + units.codes_at(i), x, first + i);
+          accumulate(sums, dots, scales.of(i), x, first + i);
+        }
+      }
+      store_tile(args, row, sums);
+    }
+  };
+  static void run(const PanelArgs& args) { for_row_tiles<Tile>(args, code_rows(args)); }
 };
 
 void f32(const PanelArgs& args) { for_row_tiles<F32Tile>(args, args.x->rows); }
 void f16(const PanelArgs& args) { for_row_tiles<F16Tile>(args, args.x->rows); }
 void bf16(const PanelArgs& args) { for_row_tiles<Bf16Tile>(args, args.x->rows); }
-void q8_0(const PanelArgs& args) { for_row_tiles<Q8Tile>(args, code_rows(args)); }
-void q4_0(const PanelArgs& args) { for_row_tiles<Q4_0Tile>(args, code_rows(args)); }
-void q4_1(const PanelArgs& args) { for_row_tiles<Q4_1Tile>(args, code_rows(args)); }
 void rows(const PanelArgs& args) { for_row_tiles<RowsTile>(args, args.x->rows); }
+
+constexpr PanelKernel q8_0 = Quantized<kQ8_0Units, Bytes, OwnScale<kQ8_0Units>>::run;
+constexpr PanelKernel q4_0 = Quantized<kQ4_0Units, Nibbles<32, 0, 8>, OwnScale<kQ4_0Units>>::run;
+constexpr PanelKernel q4_1 = Quantized<kQ4_1Units, Nibbles<32, 0, 0>, OwnScaleAndMinimum<kQ4_1Units>>::run;
+constexpr PanelKernel q5_0 = Quantized<kQ5_0Units, Nibbles<32, 1, 16>, OwnScale<kQ5_0Units>>::run;
+constexpr PanelKernel q5_1 = Quantized<kQ5_1Units, Nibbles<32, 1, 0>, OwnScaleAndMinimum<kQ5_1Units>>::run;
+constexpr PanelKernel q4_k = Quantized<kQ4_KUnits, Nibbles<32, 0, 0>, ByteScaleAndMinimum<kQ4_KUnits>>::run;
+constexpr PanelKernel q5_k = Quantized<kQ5_KUnits, Nibbles<32, 1, 0>, ByteScaleAndMinimum<kQ5_KUnits>>::run;
+constexpr PanelKernel q6_k = Quantized<kQ6_KUnits, Nibbles<16, 2, 32>, SignedByteScale<kQ6_KUnits>>::run;
+constexpr PanelKernel q2_k = Quantized<kQ2_KUnits, Pairs<false, 0>, NibbleScaleAndMinimum<kQ2_KUnits>>::run;
+constexpr PanelKernel q3_k = Quantized<kQ3_KUnits, Pairs<true, 4>, SignedByteScale<kQ3_KUnits>>::run;
+constexpr PanelKernel iq4_nl = Quantized<kQ4_0Units, TableNibbles<kBell>, OwnScale<kQ4_0Units>>::run;
+constexpr PanelKernel iq4_xs =
+    Quantized<kIQ4_XSUnits, TableNibbles<kBell>, SignedByteScale<kIQ4_XSUnits>>::run;
+constexpr PanelKernel mxfp4 = Quantized<kQ4_0Units, TableNibbles<kE2M1>, OwnBfloatScale<kQ4_0Units>>::run;
 
 }  // namespace
 }  // namespace folio::kernels

@@ -36,7 +36,16 @@ void rope_halves(float* x, const float* cosine, const float* sine, std::size_t p
   for (std::size_t i = 0; i < pairs; ++i) rotate(x[i], x[i + pairs], cosine[i], sine[i]);
 }
 
-void quantize_group(const float* x, std::size_t n, std::int8_t* codes, float& scale, std::int32_t& sum) {
+// The sums of group `group`, whose codes are done.
+void sum_codes(QuantizedRow row, std::size_t group) {
+  const std::int8_t* codes = row.codes + group * kActivationGroup;
+  std::int32_t* halves = row.half_sums + group * 2;
+  halves[0] = halves[1] = 0;
+  for (std::size_t i = 0; i < kActivationGroup; ++i) halves[i / kLanes] += codes[i];
+  row.sums[group] = halves[0] + halves[1];
+}
+
+void quantize_group(const float* x, std::size_t n, std::int8_t* codes, float& scale) {
   float amax = 0;
   bool finite = true;
   for (std::size_t i = 0; i < n; ++i) {
@@ -45,7 +54,6 @@ void quantize_group(const float* x, std::size_t n, std::int8_t* codes, float& sc
   }
   std::fill_n(codes, kActivationGroup, std::int8_t{0});
   scale = 0;
-  sum = 0;
   if (!finite) {
     scale = std::nanf("");
     return;
@@ -53,34 +61,32 @@ void quantize_group(const float* x, std::size_t n, std::int8_t* codes, float& sc
   if (amax < kSmallestGroup) return;
   scale = amax / 127.0f;
   const float inverse = 127.0f / amax;
-  for (std::size_t i = 0; i < n; ++i) {
-    codes[i] = static_cast<std::int8_t>(std::nearbyintf(x[i] * inverse));
-    sum += codes[i];
-  }
+  for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::int8_t>(std::nearbyintf(x[i] * inverse));
 }
 
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  for (std::size_t i = 0, group = 0; i < n; i += kActivationGroup, ++group)
-    quantize_group(x + i, std::min(kActivationGroup, n - i), out.codes + i, out.scales[group],
-                   out.sums[group]);
+  for (std::size_t i = 0, group = 0; i < n; i += kActivationGroup, ++group) {
+    quantize_group(x + i, std::min(kActivationGroup, n - i), out.codes + i, out.scales[group]);
+    sum_codes(out, group);
+  }
 }
 
 void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, QuantizedRow fine) {
   for (std::size_t group = 0; group * kActivationGroup < n; ++group) {
     const std::size_t first = group * kActivationGroup, count = std::min(kActivationGroup, n - first);
     std::fill_n(fine.codes + first, kActivationGroup, std::int8_t{0});
-    fine.sums[group] = 0;
     const float scale = coarse.scales[group];
     const float fine_scale = scale / kResidualSteps;
     fine.scales[group] = fine_scale >= kSmallestGroup ? fine_scale : 0.0f;
-    if (!(fine_scale >= kSmallestGroup)) continue;  // also where the group is not finite
-    const float inverse = 1.0f / fine_scale;
-    for (std::size_t i = first; i < first + count; ++i) {
-      const float rest = x[i] - static_cast<float>(coarse.codes[i]) * scale;
-      const float code = std::clamp(std::nearbyintf(rest * inverse), -127.0f, 127.0f);
-      fine.codes[i] = static_cast<std::int8_t>(code);
-      fine.sums[group] += fine.codes[i];
+    if (fine_scale >= kSmallestGroup) {  // not where the group is not finite either
+      const float inverse = 1.0f / fine_scale;
+      for (std::size_t i = first; i < first + count; ++i) {
+        const float rest = x[i] - static_cast<float>(coarse.codes[i]) * scale;
+        const float code = std::clamp(std::nearbyintf(rest * inverse), -127.0f, 127.0f);
+        fine.codes[i] = static_cast<std::int8_t>(code);
+      }
     }
+    sum_codes(fine, group);
   }
 }
 

@@ -26,6 +26,8 @@ struct QuantizedRow {
   std::int8_t* codes;  // [n rounded up to 32], zeros past n; in [-127, 127]
   float* scales;       // [groups]
   std::int32_t* sums;  // [groups] sum of the group's codes
+  std::int32_t*
+      half_sums;  // [groups][2] the same of its first and its last 16, for weights with a scale per 16
 };
 
 inline constexpr float kResidualSteps = 254.0f;  // fine steps in one coarse step

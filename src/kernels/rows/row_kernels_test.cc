@@ -27,24 +27,29 @@ struct Quantized {
   explicit Quantized(std::size_t n)
       : codes((n + kActivationGroup - 1) / kActivationGroup * kActivationGroup),
         scales((n + kActivationGroup - 1) / kActivationGroup),
-        sums(scales.span().size()) {}
-  QuantizedRow row() { return {.codes = codes.data(), .scales = scales.data(), .sums = sums.data()}; }
+        sums(scales.span().size()),
+        half_sums(scales.span().size() * 2) {}
+  QuantizedRow row() {
+    return {
+        .codes = codes.data(), .scales = scales.data(), .sums = sums.data(), .half_sums = half_sums.data()};
+  }
+  bool intact() const { return codes.intact() && scales.intact() && sums.intact() && half_sums.intact(); }
   Guarded<std::int8_t> codes;
   Guarded<float> scales;
-  Guarded<std::int32_t> sums;
+  Guarded<std::int32_t> sums, half_sums;
 };
 
 Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
   Quantized out(x.size());
   kernels.quantize(x.data(), x.size(), out.row());
-  EXPECT_TRUE(out.codes.intact() && out.scales.intact() && out.sums.intact()) << x.size();
+  EXPECT_TRUE(out.intact()) << x.size();
   return out;
 }
 
 Quantized residual(const RowKernels& kernels, const std::vector<float>& x, const Quantized& coarse) {
   Quantized first = coarse, out(x.size());
   kernels.quantize_residual(x.data(), x.size(), first.row(), out.row());
-  EXPECT_TRUE(out.codes.intact() && out.scales.intact() && out.sums.intact()) << x.size();
+  EXPECT_TRUE(out.intact()) << x.size();
   return out;
 }
 
@@ -139,6 +144,7 @@ void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Ran
   EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
   EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
   EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
+  EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
 }
 
 void compare_quantize_residual(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
@@ -148,6 +154,7 @@ void compare_quantize_residual(const RowKernels& kernels, std::size_t n, Values 
   EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
   EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
   EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
+  EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
 }
 
 struct Comparison {
@@ -315,15 +322,17 @@ TEST(RowKernels, QuantizationIsWithinHalfAStep) {
     Quantized out = quantized(kRowsReference, x);
     for (std::size_t group = 0; group < out.scales.span().size(); ++group) {
       const double scale = out.scales.span()[group];
-      int sum = 0, largest = 0;
+      int halves[2] = {}, largest = 0;
       for (std::size_t i = group * 32; i < group * 32 + 32; ++i) {
         const int code = out.codes.span()[i];
-        sum += code;
+        halves[i % 32 / 16] += code;
         largest = std::max(largest, std::abs(code));
         const double exact = i < x.size() ? x[i] : 0;
         ASSERT_LE(std::abs(code * scale - exact), (0.5 + 1.01 * 3 * 127 * kUnitRoundoff) * scale) << i;
       }
-      EXPECT_EQ(sum, out.sums.span()[group]);
+      EXPECT_EQ(halves[0], out.half_sums.span()[group * 2]);
+      EXPECT_EQ(halves[1], out.half_sums.span()[group * 2 + 1]);
+      EXPECT_EQ(halves[0] + halves[1], out.sums.span()[group]);
       EXPECT_EQ(largest, 127) << "the whole range is used";
     }
   }

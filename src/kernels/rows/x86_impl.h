@@ -67,9 +67,21 @@ void rope_halves(float* x, const float* cosine, const float* sine, std::size_t p
   for (; i < pairs; ++i) rotate_scalar(x[i], x[i + pairs], cosine[i], sine[i]);
 }
 
-void quantize_group(F32x16 a, F32x16 b, std::int8_t* codes, float& scale, std::int32_t& sum) {
+// Writes the two registers of codes of group `group` and their sums: small integers, exact in any order.
+inline void store_codes(QuantizedRow out, std::size_t group, F32x16 code_a, F32x16 code_b) {
+  store_as_int8(out.codes + group * kActivationGroup, code_a);
+  store_as_int8(out.codes + group * kActivationGroup + kWidth, code_b);
+  const auto first = static_cast<std::int32_t>(reduce_add(code_a));
+  const auto last = static_cast<std::int32_t>(reduce_add(code_b));
+  out.half_sums[group * 2] = first;
+  out.half_sums[group * 2 + 1] = last;
+  out.sums[group] = first + last;
+}
+
+void quantize_group(F32x16 a, F32x16 b, QuantizedRow out, std::size_t group) {
   const float amax = reduce_max(max(abs(a), abs(b)));
   F32x16 inverse = zero();
+  float& scale = out.scales[group];
   scale = 0;
   if (!(amax < kSmallestGroup)) {
     const bool finite = amax <= 3.402823466e38f;
@@ -78,29 +90,24 @@ void quantize_group(F32x16 a, F32x16 b, std::int8_t* codes, float& scale, std::i
     if (!finite) a = b = zero();
   }
   F32x16 code_a = round_nearest(mul(a, inverse)), code_b = round_nearest(mul(b, inverse));
-  float total = reduce_add(add(code_a, code_b));  // small integers: exact in any order
-  if (total != total) {                           // max() may pass over a NaN, a sum cannot
+  const float total = reduce_add(add(code_a, code_b));
+  if (total != total) {  // max() may pass over a NaN, a sum cannot
     scale = __builtin_nanf("");
     code_a = code_b = zero();
-    total = 0;
   }
-  store_as_int8(codes, code_a);
-  store_as_int8(codes + kWidth, code_b);
-  sum = static_cast<std::int32_t>(total);
+  store_codes(out, group, code_a, code_b);
 }
 
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
   std::size_t group = 0;
   for (; (group + 1) * kActivationGroup <= n; ++group) {
     const float* v = x + group * kActivationGroup;
-    quantize_group(load(v), load(v + kWidth), out.codes + group * kActivationGroup, out.scales[group],
-                   out.sums[group]);
+    quantize_group(load(v), load(v + kWidth), out, group);
   }
   if (group * kActivationGroup == n) return;
   float last[kActivationGroup] = {};
   for (std::size_t i = group * kActivationGroup; i < n; ++i) last[i % kActivationGroup] = x[i];
-  quantize_group(load(last), load(last + kWidth), out.codes + group * kActivationGroup, out.scales[group],
-                 out.sums[group]);
+  quantize_group(load(last), load(last + kWidth), out, group);
 }
 
 inline F32x16 residual_codes(F32x16 x, const std::int8_t* coarse, float scale, F32x16 inverse) {
@@ -108,19 +115,17 @@ inline F32x16 residual_codes(F32x16 x, const std::int8_t* coarse, float scale, F
   return min(max(round_nearest(mul(rest, inverse)), set1(-127.0f)), set1(127.0f));
 }
 
-void residual_group(F32x16 a, F32x16 b, const std::int8_t* coarse, float scale, std::int8_t* codes,
-                    float& fine_scale, std::int32_t& sum) {
-  const float finer = scale / kResidualSteps;
-  fine_scale = finer >= kSmallestGroup ? finer : 0.0f;
+void residual_group(F32x16 a, F32x16 b, QuantizedRow coarse, QuantizedRow fine, std::size_t group) {
+  const float scale = coarse.scales[group], finer = scale / kResidualSteps;
+  fine.scales[group] = finer >= kSmallestGroup ? finer : 0.0f;
   F32x16 code_a = zero(), code_b = zero();
   if (finer >= kSmallestGroup) {
     const F32x16 inverse = set1(1.0f / finer);
-    code_a = residual_codes(a, coarse, scale, inverse);
-    code_b = residual_codes(b, coarse + kWidth, scale, inverse);
+    const std::int8_t* codes = coarse.codes + group * kActivationGroup;
+    code_a = residual_codes(a, codes, scale, inverse);
+    code_b = residual_codes(b, codes + kWidth, scale, inverse);
   }
-  store_as_int8(codes, code_a);
-  store_as_int8(codes + kWidth, code_b);
-  sum = static_cast<std::int32_t>(reduce_add(add(code_a, code_b)));
+  store_codes(fine, group, code_a, code_b);
 }
 
 void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, QuantizedRow fine) {
@@ -132,8 +137,7 @@ void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, Quant
       for (std::size_t i = first; i < n; ++i) last[i - first] = x[i];
       v = last;
     }
-    residual_group(load(v), load(v + kWidth), coarse.codes + first, coarse.scales[group], fine.codes + first,
-                   fine.scales[group], fine.sums[group]);
+    residual_group(load(v), load(v + kWidth), coarse, fine, group);
   }
 }
 
