@@ -166,48 +166,56 @@ class TestMatrix {
   kernels::PackedMatrix matrix_;
 };
 
-// Rows of activations as floats and as int8 codes. The floats' rows are further apart than they are long.
+// Rows of activations as floats and as codes of one plane or two. The floats' rows are further apart than
+// they are long.
 class TestActivations {
  public:
-  TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random)
+  TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random, std::size_t planes = 1)
       : columns_(columns),
+        planes_(planes),
         stride_(columns + 3),
         groups_((columns + 31) / 32),
         values_(rows * stride_, std::nanf("")),
-        codes_(rows * groups_ * 32),
+        codes_(rows * planes * groups_ * 32),
         scales_(rows * groups_),
         sums_(rows * groups_),
         half_sums_(rows * groups_ * 2) {
+    const auto quantize = planes == 2 ? kernels::kRowsReference.quantize16 : kernels::kRowsReference.quantize;
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
-      kernels::kRowsReference.quantize(values_.data() + row * stride_, columns,
-                                       {.codes = codes_.data() + row * groups_ * 32,
-                                        .scales = scales_.data() + row * groups_,
-                                        .sums = sums_.data() + row * groups_,
-                                        .half_sums = half_sums_.data() + row * groups_ * 2});
+      std::int8_t* codes = codes_.data() + row * planes * groups_ * 32;
+      quantize(values_.data() + row * stride_, columns,
+               {.codes = codes,
+                .low = codes + (planes - 1) * groups_ * 32,
+                .scales = scales_.data() + row * groups_,
+                .sums = sums_.data() + row * groups_,
+                .half_sums = half_sums_.data() + row * groups_ * 2});
     }
   }
   kernels::ActivationRows rows(std::size_t first, std::size_t count) const {
     return {.values = values_.data() + first * stride_,
             .value_stride = stride_,
-            .codes = codes_.data() + first * groups_ * 32,
+            .codes = codes_.data() + first * planes_ * groups_ * 32,
             .scales = scales_.data() + first * groups_,
             .sums = sums_.data() + first * groups_,
             .half_sums = half_sums_.data() + first * groups_ * 2,
             .code_stride = groups_ * 32,
             .group_stride = groups_,
-            .rows = count};
+            .rows = count,
+            .planes = planes_};
   }
   std::span<const float> floats(std::size_t row) const {
     return std::span(values_).subspan(row * stride_, columns_);
   }
-  std::span<const std::int8_t> codes(std::size_t row) const {
-    return std::span(codes_).subspan(row * groups_ * 32, columns_);
+  // What the codes of value k stand for, exactly.
+  double held(std::size_t row, std::size_t k) const {
+    const std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32 + k;
+    const int code = planes_ == 2 ? codes[0] * 256 + codes[groups_ * 32] : codes[0];
+    return static_cast<double>(scales_[row * groups_ + k / 32]) * code;
   }
-  float scale(std::size_t row, std::size_t group) const { return scales_[row * groups_ + group]; }
 
  private:
-  std::size_t columns_, stride_, groups_;
+  std::size_t columns_, planes_, stride_, groups_;
   std::vector<float> values_;
   std::vector<std::int8_t> codes_;
   std::vector<float> scales_;

@@ -21,9 +21,9 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   if (part.values != nullptr) part.values += first * x.value_stride;
   if (part.codes == nullptr) return part;
   part.codes += first * x.planes * x.code_stride;
-  part.scales += first * x.planes * x.group_stride;
-  part.sums += first * x.planes * x.group_stride;
-  part.half_sums += first * x.planes * x.group_stride * 2;
+  part.scales += first * x.group_stride;
+  part.sums += first * x.group_stride;
+  part.half_sums += first * x.group_stride * 2;
   return part;
 }
 
@@ -68,12 +68,11 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
   rows.planes_ = planes;
   rows.code_stride_ = (max_columns + 63) / 64 * 64;
   rows.group_stride_ = (max_columns + kActivationGroup - 1) / kActivationGroup;
-  const std::size_t count = max_rows * planes;
-  FOLIO_TRY(codes, platform::Arena::create(count * rows.code_stride_, "activations"));
-  FOLIO_TRY(scales, platform::Arena::create(count * rows.group_stride_ * sizeof(float), "activations"));
-  const std::size_t sum_bytes = count * rows.group_stride_ * sizeof(std::int32_t);
-  FOLIO_TRY(sums, platform::Arena::create(sum_bytes, "activations"));
-  FOLIO_TRY(half_sums, platform::Arena::create(sum_bytes * 2, "activations"));
+  const std::size_t groups = max_rows * rows.group_stride_;
+  FOLIO_TRY(codes, platform::Arena::create(max_rows * planes * rows.code_stride_, "activations"));
+  FOLIO_TRY(scales, platform::Arena::create(groups * sizeof(float), "activations"));
+  FOLIO_TRY(sums, platform::Arena::create(groups * sizeof(std::int32_t), "activations"));
+  FOLIO_TRY(half_sums, platform::Arena::create(groups * 2 * sizeof(std::int32_t), "activations"));
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
@@ -82,7 +81,9 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
 }
 
 QuantizedRow QuantizedRows::row(std::size_t index) const {
-  return {.codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * code_stride_,
+  auto* codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * planes_ * code_stride_;
+  return {.codes = codes,
+          .low = planes_ == 2 ? codes + code_stride_ : nullptr,
           .scales = reinterpret_cast<float*>(scales_.data()) + index * group_stride_,
           .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_,
           .half_sums = reinterpret_cast<std::int32_t*>(half_sums_.data()) + index * group_stride_ * 2};
@@ -90,11 +91,8 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
 
 void QuantizedRows::fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x,
                          std::size_t stride, std::size_t rows, std::size_t columns) {
-  pool.run(rows, [&](std::size_t i, int) {
-    const QuantizedRow coarse = row(i * planes_);
-    kernels.quantize(x + i * stride, columns, coarse);
-    if (planes_ == 2) kernels.quantize_residual(x + i * stride, columns, coarse, row(i * planes_ + 1));
-  });
+  const auto quantize = planes_ == 2 ? kernels.quantize16 : kernels.quantize;
+  pool.run(rows, [&](std::size_t i, int) { quantize(x + i * stride, columns, row(i)); });
 }
 
 void QuantizedRows::describe(ActivationRows& rows) const {

@@ -15,7 +15,7 @@
 namespace folio::kernels {
 
 // The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes.
-// With two planes a row is held twice, coarsely and what that left over, to about 16 bits together.
+// With two planes a row is held in sixteen bits, the high ones and the low ones apart.
 // One object serves all layers in turn; nothing is allocated after creation.
 class QuantizedRows {
  public:

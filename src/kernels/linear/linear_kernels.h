@@ -30,8 +30,9 @@
 // For each group in ascending order, with the activations' codes q and scale sx of the 32 columns it is in:
 //   sum = fma(scale * sx, float(dot of (code - offset) and q), sum)
 //   sum = fma(-minimum, sx * float(sum of q), sum)                     where there is a minimum
-// The dots are exact, and so are the products with d and dmin: eleven bits times eight at most.
-// Outputs past `width` are padding: they are computed from zeros and not stored.
+// The dots are exact 32-bit integers, also with activations of sixteen bits, and so are the products with d
+// and dmin: eleven bits times eight at most. Outputs past `width` are padding: they are computed from zeros
+// and not stored.
 #pragma once
 
 #include <cstddef>
@@ -56,15 +57,14 @@ enum class Epilogue : std::uint8_t {
 struct ActivationRows {
   const float* values;  // [rows][value_stride]
   std::size_t value_stride;
-  const std::int8_t* codes;       // [rows][code_stride], see QuantizedRow
+  const std::int8_t* codes;       // [rows][planes][code_stride], see QuantizedRow; high plane first
   const float* scales;            // [rows][group_stride]
   const std::int32_t* sums;       // [rows][group_stride]
   const std::int32_t* half_sums;  // [rows][group_stride][2]
   std::size_t code_stride;
   std::size_t group_stride;
   std::size_t rows;
-  // int8 rows per row, 1 or 2, one after the other; the sums over them are added in that order.
-  std::size_t planes = 1;
+  std::size_t planes = 1;  // 1: int8. 2: sixteen bits, the dot of a group is 256 dot(high) + dot(low)
 };
 
 struct PanelArgs {

@@ -83,11 +83,14 @@ struct Stored {
   Arithmetic arithmetic;
 };
 
-// Every layout, and behind kRows an example of each kind of type that is expanded on the way.
+// Every layout, codes with one plane too, and behind kRows an example of each kind of type that is expanded
+// on the way.
 std::vector<Stored> all_stored() {
   std::vector<Stored> all;
-  for (LinearFormat format : test::kAllFormats)
+  for (LinearFormat format : test::kAllFormats) {
     all.push_back({test::stored_type(format), Arithmetic::kInteger});
+    if (takes_codes(format)) all.push_back({test::stored_type(format), Arithmetic::kInt8});
+  }
   for (TensorType type : {TensorType::kTQ2_0, TensorType::kIQ2_XS})
     all.push_back({type, Arithmetic::kInteger});
   all.push_back({TensorType::kQ4_0, Arithmetic::kFloat});
@@ -99,10 +102,12 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
     const bool slow = isa == Isa::kReference || test::kSlowBuild;
     const std::size_t outputs = slow ? 37 : 213, most = test::kSlowBuild ? 65 : kMostRows;
     Random random(41);
-    const TestActivations x(most, kColumns, Values::kNormal, random);
+    const TestActivations one_plane(most, kColumns, Values::kNormal, random, 1);
+    const TestActivations two_planes(most, kColumns, Values::kNormal, random, 2);
     std::vector<std::unique_ptr<Machine>> machines;
     for (int threads : {1, 2, 3, 5}) machines.push_back(std::make_unique<Machine>(isa, threads));
     for (const Stored& stored : all_stored()) {
+      const TestActivations& x = activation_planes(stored.arithmetic) == 2 ? two_planes : one_plane;
       const Layer layer(stored.type, stored.arithmetic, outputs, random);
       const std::vector<float> expected = rows_alone(isa, layer, x, most);
       const std::size_t stride = outputs + kGap;
@@ -193,44 +198,45 @@ TEST(Linear, BiasAndResidualAreAddedAfterTheSum) {
   }
 }
 
-// Two planes of codes against floats, for the same stored weights. The two results differ by
-//   activations  half a fine step of each x, amax / 127 / 254 / 2, and the roundings on the way to the
-//                codes, each at most u amax: 8 are counted
-//   roundings    floats: K + 5 of sum |x w|, one of them the weight's own; codes: two and three of the
-//                terms of each group, in two planes: 4 G + 6, where a term is at most
-//                sum |x| (|w - added| + |added|); the bias: one each of the result
+float largest_of_group(const TestActivations& x, std::size_t row, std::size_t k) {
+  float amax = 0;
+  for (float value : x.floats(row).subspan(k / 32 * 32, 32)) amax = std::max(amax, std::abs(value));
+  return amax;
+}
+
+// Codes of sixteen bits against floats, for the same stored weights. The two results differ by
+//   activations  half a step of amax / 32512 for each x, one and a half where the low plane is clamped, and
+//                three roundings on the way to the code: 1.51 steps are counted
+//   roundings    floats: K + 5 of sum |x w|, one of them the weight's own; codes: 2 G + 3 of the groups'
+//                terms, each at most sum |x| (|w - added| + |added|); the bias: one each of the result
 TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
   Random random(46);
   Machine machine(test::tested_isas().back(), 2);
-  const TestActivations x(9, kColumns, Values::kNormal, random);
-  Result<QuantizedRows> planes = QuantizedRows::create(9, kColumns, 2);
-  ASSERT_TRUE(planes.has_value());
-  ActivationRows rows = x.rows(0, 9);
-  planes->fill(machine.kernels.rows, machine.pool, rows.values, rows.value_stride, 9, kColumns);
-  planes->describe(rows);
+  const TestActivations x(9, kColumns, Values::kNormal, random, 2);
   for (LinearFormat format : test::kAllFormats) {
     if (!takes_codes(format)) continue;
     const TensorType type = test::stored_type(format);
+    const std::size_t columns = test::group_columns(type);
     Random same(47), again(47);
     const Layer codes(type, Arithmetic::kInteger, 33, same), floats(type, Arithmetic::kFloat, 33, again);
-    const Output by_codes = run(machine, codes, rows), by_floats = run(machine, floats, rows);
+    const Output by_codes = run(machine, codes, x.rows(0, 9)), by_floats = run(machine, floats, x.rows(0, 9));
     double worst = 0;
     for (std::size_t row = 0; row < 9; ++row)
       for (std::size_t o = 0; o < 33; ++o) {
         const std::vector<float> w = codes.matrix.dequantized_row(o);
         double steps = 0, terms = 0, products = 0;
         for (std::size_t k = 0; k < kColumns; ++k) {
-          const double amax = 127.0 * x.scale(row, k / 32), value = std::abs(x.floats(row)[k]);
-          const double added = codes.matrix.added_to_group(o, k / test::group_columns(type));
-          steps += std::abs(w[k]) * amax * (0.5 / (127 * 254) + 8 * test::kUnitRoundoff);
+          const double value = std::abs(x.floats(row)[k]),
+                       added = codes.matrix.added_to_group(o, k / columns);
+          steps += 1.51 * largest_of_group(x, row, k) / 32512 * std::abs(w[k]);
           terms += value * (std::abs(w[k] - added) + std::abs(added));
           products += value * std::abs(w[k]);
         }
-        const double groups = static_cast<double>(kColumns / test::group_columns(type));
-        const double roundings = (4 * groups + 6) * terms + (kColumns + 5) * products;
         const std::size_t at = row * (33 + kGap) + o;
-        const double bias = 2 * std::abs(double{by_floats.span()[at]});
-        const double bound = 1.01 * (steps + test::kUnitRoundoff * (roundings + bias));
+        const double result = std::abs(double{by_floats.span()[at]});
+        const double roundings = (2 * static_cast<double>(kColumns / columns) + 3) * terms +
+                                 (kColumns + 5) * products + 2 * result;
+        const double bound = 1.01 * (steps + test::kUnitRoundoff * roundings);
         const double error = std::abs(double{by_codes.span()[at]} - by_floats.span()[at]);
         ASSERT_LE(error, bound) << name(format) << ", row " << row << ", output " << o;
         worst = std::max(worst, error / bound);
@@ -241,26 +247,32 @@ TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
 
 TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
   for (Isa isa : test::tested_isas_on_threads())
-    for (int threads : {1, 3}) {
-      Random random(44);
-      Machine machine(isa, threads);
-      const TestActivations x(33, kColumns, Values::kNormal, random);
-      const ActivationRows floats = x.rows(0, 33);
-      Result<QuantizedRows> created =
-          QuantizedRows::create(40, kColumns + 100);  // room for more than is used
-      ASSERT_TRUE(created.has_value());
-      QuantizedRows& rows = *created;
-      rows.fill(machine.kernels.rows, machine.pool, floats.values, floats.value_stride, 33, kColumns);
-      for (std::size_t i = 0; i < 33; ++i) {
-        EXPECT_EQ(difference(x.codes(i), std::span<const std::int8_t>(rows.row(i).codes, kColumns)), "");
-        for (std::size_t g = 0; g < kColumns / 32; ++g) ASSERT_EQ(rows.row(i).scales[g], x.scale(i, g));
+    for (int threads : {1, 3})
+      for (std::size_t planes : {1, 2}) {
+        Random random(44);
+        Machine machine(isa, threads);
+        const TestActivations x(33, kColumns, Values::kNormal, random, planes);
+        const ActivationRows floats = x.rows(0, 33);
+        Result<QuantizedRows> created =
+            QuantizedRows::create(40, kColumns + 100, planes);  // room for more than is used
+        ASSERT_TRUE(created.has_value());
+        QuantizedRows& rows = *created;
+        rows.fill(machine.kernels.rows, machine.pool, floats.values, floats.value_stride, 33, kColumns);
+        ActivationRows described = floats;
+        rows.describe(described);
+        EXPECT_EQ(described.planes, planes);
+        for (std::size_t i = 0; i < 33; ++i)
+          for (std::size_t k = 0; k < kColumns; ++k) {
+            const std::int8_t* codes = described.codes + i * planes * described.code_stride + k;
+            const int code = planes == 2 ? codes[0] * 256 + codes[described.code_stride] : codes[0];
+            const double scale = described.scales[i * described.group_stride + k / 32];
+            ASSERT_EQ(scale * code, x.held(i, k)) << i << ", " << k;
+          }
+        const Layer layer(TensorType::kQ8_0, Arithmetic::kInteger, 37, random);
+        const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
+        EXPECT_EQ(difference(expected.span(), actual.span()), "")
+            << name(isa) << ", " << threads << " threads";
       }
-      ActivationRows described = floats;
-      rows.describe(described);
-      const Layer layer(TensorType::kQ8_0, Arithmetic::kInteger, 37, random);
-      const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
-      EXPECT_EQ(difference(expected.span(), actual.span()), "") << name(isa) << ", " << threads << " threads";
-    }
 }
 
 TEST(QuantizedRows, TooMuchIsAnErrorThatNamesTheUse) {

@@ -112,28 +112,26 @@ constexpr auto kNoMinimum = nullptr;
 template <typename Code, typename Scale, typename Minimum = std::nullptr_t>
 void quantized_panel(const PanelArgs& args, const UnitLayout& units, Code code, Scale scale,
                      Minimum minimum = kNoMinimum) {
-  const auto dot_row = [&](std::size_t code_row, std::size_t o) {
-    const std::int8_t* x = args.x->codes + code_row * args.x->code_stride;
-    const float* scales = args.x->scales + code_row * args.x->group_stride;
+  const ActivationRows& x = *args.x;
+  for_outputs(args, [&](std::size_t row, std::size_t o) {
+    const std::int8_t* high = x.codes + row * x.planes * x.code_stride;
+    const std::int8_t* low = x.planes == 2 ? high + x.code_stride : nullptr;
     float sum = 0;
     for (std::size_t g = 0; g < args.columns / units.columns; ++g) {
       const Weights weights{args.panel, units, g, o};
-      const std::int8_t* codes = x + g * units.columns;
       std::int32_t dot = 0, code_sum = 0;
       for (std::size_t k = 0; k < units.columns; ++k) {
-        dot += code(weights, k) * codes[k];
-        code_sum += codes[k];
+        const std::size_t at = g * units.columns + k;
+        const int activation = low == nullptr ? high[at] : high[at] * 256 + low[at];
+        dot += code(weights, k) * activation;
+        code_sum += activation;
       }
-      const float sx = scales[g * units.columns / 32];
+      const float sx = x.scales[row * x.group_stride + g * units.columns / 32];
       sum = std::fma(scale(weights) * sx, static_cast<float>(dot), sum);
       if constexpr (!std::is_same_v<Minimum, std::nullptr_t>)
         sum = std::fma(minimum(weights), sx * static_cast<float>(code_sum), sum);
     }
     return sum;
-  };
-  for_outputs(args, [&](std::size_t row, std::size_t o) {
-    if (args.x->planes == 1) return dot_row(row, o);
-    return dot_row(2 * row, o) + dot_row(2 * row + 1, o);
   });
 }
 

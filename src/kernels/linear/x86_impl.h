@@ -9,8 +9,10 @@ namespace folio::kernels {
 namespace {
 
 // Rows taken together, so that a weight, once loaded and expanded, serves several of them: their sums stay in
-// registers.
+// registers. Rows of two planes keep twice the integer sums.
 constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
+template <int planes>
+constexpr int kCodeRowTile = kRowTile / planes;
 
 // How far ahead of their use weights are asked for: some lines are always under way, also across the borders
 // of a page of memory, where the processor's own prefetching stops.
@@ -28,32 +30,22 @@ inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {
   store_first(out, sum, args.width);
 }
 
-// The sums of R int8 rows: one row of outputs each, or each pair together where a row has two planes.
 template <int R>
-inline void store_tile(const PanelArgs& args, std::size_t code_row, const F32x16 (&sums)[R]) {
-  if constexpr (R % 2 == 0) {
-    if (args.x->planes == 2) {
-#pragma GCC unroll 4
-      for (int r = 0; r < R; r += 2)
-        store_outputs(args, (code_row + static_cast<std::size_t>(r)) / 2, add(sums[r], sums[r + 1]));
-      return;
-    }
-  }
+inline void store_tile(const PanelArgs& args, std::size_t row, const F32x16 (&sums)[R]) {
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) store_outputs(args, code_row + static_cast<std::size_t>(r), sums[r]);
+  for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
 }
 
-// With two planes an even number, so that the tiles never part a pair.
-inline std::size_t code_rows(const PanelArgs& args) { return args.x->rows * args.x->planes; }
-
-// Calls tile<R>(first_row) over `rows` rows, R = kRowTile while enough rows are left, then fewer.
-template <template <int> typename Tile>
-inline void for_row_tiles(const PanelArgs& args, std::size_t rows) {
+// Calls Tile<R>::run(args, first_row) over the rows, R = largest while enough are left, then fewer.
+template <template <int> typename Tile, int largest>
+inline void for_row_tiles(const PanelArgs& args) {
+  const std::size_t rows = args.x->rows;
   std::size_t row = 0;
-  for (; row + kRowTile <= rows; row += kRowTile) Tile<kRowTile>::run(args, row);
-  if constexpr (kRowTile > 4)
+  for (; row + largest <= rows; row += largest) Tile<largest>::run(args, row);
+  if constexpr (largest > 4)
     for (; row + 4 <= rows; row += 4) Tile<4>::run(args, row);
-  for (; row + 2 <= rows; row += 2) Tile<2>::run(args, row);
+  if constexpr (largest > 2)
+    for (; row + 2 <= rows; row += 2) Tile<2>::run(args, row);
   for (; row < rows; ++row) Tile<1>::run(args, row);
 }
 
@@ -72,8 +64,7 @@ struct F32Tile {
     F32x16 sums[R] = {};
     for (std::size_t k = 0; k < args.columns; ++k)
       multiply_add(sums, x + k, stride, load(w + k * kPanelOutputs));
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+    store_tile(args, row, sums);
   }
 };
 
@@ -86,8 +77,7 @@ struct F16Tile {
     F32x16 sums[R] = {};
     for (std::size_t k = 0; k < args.columns; ++k)
       multiply_add(sums, x + k, stride, load_f16(w + k * kPanelOutputs));
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+    store_tile(args, row, sums);
   }
 };
 
@@ -109,8 +99,7 @@ struct Bf16Tile {
       load_bf16_pairs(w + k * kPanelOutputs, even, odd);
       multiply_add(sums, x + k, stride, even);
     }
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+    store_tile(args, row, sums);
   }
 };
 
@@ -151,8 +140,8 @@ inline F32x16 load_halves(const std::uint8_t* p) {
   return load_f16(reinterpret_cast<const std::uint16_t*>(p));
 }
 
-// The int8 activations of the rows of one tile, by groups of `columns`.
-template <std::size_t columns>
+// The activations of the rows of one tile, P planes each, by groups of `columns`.
+template <std::size_t columns, int P>
 struct GroupRows {
   const std::int8_t* codes;
   const float* scales;
@@ -161,14 +150,14 @@ struct GroupRows {
   static constexpr std::size_t kParts = 32 / columns;  // groups that share a scale of the activations
 
   GroupRows(const PanelArgs& args, std::size_t row)
-      : codes(args.x->codes + row * args.x->code_stride),
+      : codes(args.x->codes + row * P * args.x->code_stride),
         scales(args.x->scales + row * args.x->group_stride),
         sums((kParts == 1 ? args.x->sums : args.x->half_sums) + row * args.x->group_stride * kParts),
         code_stride(args.x->code_stride),
         group_stride(args.x->group_stride) {}
 
-  const std::int8_t* code(int r, std::size_t g) const {
-    return codes + static_cast<std::size_t>(r) * code_stride + g * columns;
+  const std::int8_t* code(int r, int plane, std::size_t g) const {
+    return codes + static_cast<std::size_t>(r * P + plane) * code_stride + g * columns;
   }
   float scale(int r, std::size_t g) const {
     return scales[static_cast<std::size_t>(r) * group_stride + g / kParts];
@@ -178,7 +167,41 @@ struct GroupRows {
   }
 };
 
-// ---- codes: each kind's dot() gives the exact dots of one group, whose codes begin at `codes`, with R rows
+// The integer dots of one group: of each row and plane while they grow, then of each row.
+template <int R, int P>
+struct Dots {
+  I32x16 of[R][P];
+
+  void start() {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) of[r][p] = set1_int(0);
+  }
+  // Adds the dots of a quad of codes 0..127, or of signed ones, with the activations of columns [at, at + 4).
+  template <std::size_t columns>
+  void add(Bytes64 w, const GroupRows<columns, P>& x, std::size_t g, std::size_t at) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) of[r][p] = dot_small(of[r][p], w, x.code(r, p, g) + at);
+  }
+  template <std::size_t columns>
+  void add_signed(SignedCodes w, const GroupRows<columns, P>& x, std::size_t g, std::size_t at) {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int p = 0; p < P; ++p) of[r][p] = dot_signed(of[r][p], w, x.code(r, p, g) + at);
+  }
+  // The whole dot of row r, less `offset` times `sum`, that of its activations.
+  I32x16 row(int r, std::int32_t offset, std::int32_t sum) const {
+    const I32x16 dot = P == 2 ? add_int(times_256(of[r][0]), of[r][P - 1]) : of[r][0];
+    return offset == 0 ? dot : add_int(dot, set1_int(-offset * sum));
+  }
+};
+
+// ---- codes: each kind's add() adds the dots of one group, whose codes begin at `codes`; kOffset times the
+// sum of the activations is to be taken off them
 
 template <int n>
 struct Index {
@@ -193,27 +216,24 @@ template <int first, int end, typename Step>
 }
 
 struct Bytes {
-  template <int R>
-  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<32>& x, std::size_t g) {
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) dots[r] = start_signed(x.sum(r, g));
+  static constexpr std::int32_t kOffset = kSignedOffset;
+  template <int R, int P>
+  static void add(Dots<R, P>& dots, const std::uint8_t* codes, const GroupRows<32, P>& x, std::size_t g) {
     for (std::size_t quad = 0; quad < 8; ++quad) {
       prefetch(codes + quad * 64 + kPrefetchBytes);
-      const SignedCodes w = load_signed(reinterpret_cast<const std::int8_t*>(codes) + quad * 64);
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) dots[r] = dot_signed(dots[r], w, x.code(r, g) + quad * 4);
+      dots.add_signed(load_signed(reinterpret_cast<const std::int8_t*>(codes) + quad * 64), x, g, quad * 4);
     }
   }
 };
 
 // Nibbles with `high_bits` more from the line behind them, less `offset`.
-template <int columns, int high_bits, int offset>
+template <std::size_t columns, int high_bits, int offset>
 struct Nibbles {
-  template <int R>
-  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<columns>& x, std::size_t g) {
+  static constexpr std::int32_t kOffset = offset;
+  template <int R, int P>
+  static void add(Dots<R, P>& dots, const std::uint8_t* codes, const GroupRows<columns, P>& x,
+                  std::size_t g) {
     constexpr int lines = columns / 8, mask = ((1 << high_bits) - 1) << 4;
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) dots[r] = set1_int(-offset * x.sum(r, g));
     Bytes64 rest;
     if constexpr (high_bits > 0) {
       rest = load_bytes(codes + lines * 64);
@@ -228,11 +248,8 @@ struct Nibbles {
         low = with_bits<4 - line * high_bits, mask>(low, rest);
         high = with_bits<4 - (lines + line) * high_bits, mask>(high, rest);
       }
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        dots[r] = dot_small(dots[r], low, x.code(r, g) + line * 4);
-        dots[r] = dot_small(dots[r], high, x.code(r, g) + columns / 2 + line * 4);
-      }
+      dots.add(low, x, g, line * 4);
+      dots.add(high, x, g, columns / 2 + line * 4);
     });
   }
 };
@@ -240,21 +257,15 @@ struct Nibbles {
 // Nibbles that pick signed codes from a table.
 template <const signed char (&table)[16]>
 struct TableNibbles {
-  template <int R>
-  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<32>& x, std::size_t g) {
+  static constexpr std::int32_t kOffset = kSignedOffset;
+  template <int R, int P>
+  static void add(Dots<R, P>& dots, const std::uint8_t* codes, const GroupRows<32, P>& x, std::size_t g) {
     const CodeTable values = load_table(table);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) dots[r] = start_signed(x.sum(r, g));
     for (std::size_t line = 0; line < 4; ++line) {
       prefetch(codes + line * 64 + kPrefetchBytes);
       const Bytes64 bytes = load_bytes(codes + line * 64);
-      const SignedCodes low = look_up(values, low_nibbles(bytes)),
-                        high = look_up(values, high_nibbles(bytes));
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) {
-        dots[r] = dot_signed(dots[r], low, x.code(r, g) + line * 4);
-        dots[r] = dot_signed(dots[r], high, x.code(r, g) + 16 + line * 4);
-      }
+      dots.add_signed(look_up(values, low_nibbles(bytes)), x, g, line * 4);
+      dots.add_signed(look_up(values, high_nibbles(bytes)), x, g, 16 + line * 4);
     }
   }
 };
@@ -262,10 +273,9 @@ struct TableNibbles {
 // Pairs, or with `third_bit` three bits each, less `offset`.
 template <bool third_bit, int offset>
 struct Pairs {
-  template <int R>
-  static void dot(I32x16 (&dots)[R], const std::uint8_t* codes, const GroupRows<16>& x, std::size_t g) {
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) dots[r] = set1_int(-offset * x.sum(r, g));
+  static constexpr std::int32_t kOffset = offset;
+  template <int R, int P>
+  static void add(Dots<R, P>& dots, const std::uint8_t* codes, const GroupRows<16, P>& x, std::size_t g) {
     prefetch(codes + kPrefetchBytes);
     const Bytes64 pairs = load_bytes(codes);
     Bytes64 rest;
@@ -274,8 +284,7 @@ struct Pairs {
       constexpr int quad = decltype(index)::value;
       Bytes64 w = bits<-2 * quad, 3>(pairs);
       if constexpr (third_bit) w = with_bits<2 - quad, 4>(w, rest);
-#pragma GCC unroll 8
-      for (int r = 0; r < R; ++r) dots[r] = dot_small(dots[r], w, x.code(r, g) + quad * 4);
+      dots.add(w, x, g, quad * 4);
     });
   }
 };
@@ -351,53 +360,60 @@ struct NibbleScaleAndMinimum : TwoFactors<units> {
 
 // ---- tiles
 
-template <int R, std::size_t columns>
-inline void accumulate(F32x16 (&sums)[R], const I32x16 (&dots)[R], const ScaleOnly& w,
-                       const GroupRows<columns>& x, std::size_t g) {
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) sums[r] = fma(mul(w.scale, set1(x.scale(r, g))), to_float(dots[r]), sums[r]);
+// What the group adds to the sum of row r: its dot, then its minimum.
+inline F32x16 with_group(F32x16 sum, I32x16 dot, const ScaleOnly& w, float sx, std::int32_t) {
+  return fma(mul(w.scale, set1(sx)), to_float(dot), sum);
 }
-
-template <int R, std::size_t columns>
-inline void accumulate(F32x16 (&sums)[R], const I32x16 (&dots)[R], const ScaleAndMinimum& w,
-                       const GroupRows<columns>& x, std::size_t g) {
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) {
-    const float sx = x.scale(r, g);
-    sums[r] = fma(mul(w.scale, set1(sx)), to_float(dots[r]), sums[r]);
-    sums[r] = fma(w.added, set1(sx * static_cast<float>(x.sum(r, g))), sums[r]);
-  }
+inline F32x16 with_group(F32x16 sum, I32x16 dot, const ScaleAndMinimum& w, float sx, std::int32_t code_sum) {
+  sum = fma(mul(w.scale, set1(sx)), to_float(dot), sum);
+  return fma(w.added, set1(sx * static_cast<float>(code_sum)), sum);
 }
 
 // A quantised format: its units, the kind of its codes and of its scales.
 template <const UnitLayout& units, typename Codes, typename Scales>
 struct Quantized {
-  template <int R>
+  template <int R, int P>
   struct Tile {
     static void run(const PanelArgs& args, std::size_t row) {
       const std::size_t groups = args.columns / units.columns;
-      const GroupRows<units.columns> x(args, row);
+      const GroupRows<units.columns, P> x(args, row);
       F32x16 sums[R] = {};
       const std::uint8_t* unit = args.panel;
       for (std::size_t first = 0; first < groups; first += units.groups, unit += units.unit_bytes()) {
         for (std::size_t at = 0; at < units.header_bytes(); at += 64) prefetch(unit + at + kPrefetchBytes);
         const Scales scales{unit};
         for (std::size_t i = 0; i < units.groups && first + i < groups; ++i) {
-          I32x16 dots[R];
-          Codes::dot(dots, unit + units.codes_at(i), x, first + i);
-          accumulate(sums, dots, scales.of(i), x, first + i);
+          const std::size_t g = first + i;
+          Dots<R, P> dots;
+          dots.start();
+          Codes::add(dots, unit + units.codes_at(i), x, g);
+          const auto w = scales.of(i);
+#pragma GCC unroll 8
+          for (int r = 0; r < R; ++r)
+            sums[r] =
+                with_group(sums[r], dots.row(r, Codes::kOffset, x.sum(r, g)), w, x.scale(r, g), x.sum(r, g));
         }
       }
       store_tile(args, row, sums);
     }
   };
-  static void run(const PanelArgs& args) { for_row_tiles<Tile>(args, code_rows(args)); }
+  template <int R>
+  using OnePlane = Tile<R, 1>;
+  template <int R>
+  using TwoPlanes = Tile<R, 2>;
+
+  static void run(const PanelArgs& args) {
+    if (args.x->planes == 2)
+      for_row_tiles<TwoPlanes, kCodeRowTile<2>>(args);
+    else
+      for_row_tiles<OnePlane, kCodeRowTile<1>>(args);
+  }
 };
 
-void f32(const PanelArgs& args) { for_row_tiles<F32Tile>(args, args.x->rows); }
-void f16(const PanelArgs& args) { for_row_tiles<F16Tile>(args, args.x->rows); }
-void bf16(const PanelArgs& args) { for_row_tiles<Bf16Tile>(args, args.x->rows); }
-void rows(const PanelArgs& args) { for_row_tiles<RowsTile>(args, args.x->rows); }
+void f32(const PanelArgs& args) { for_row_tiles<F32Tile, kRowTile>(args); }
+void f16(const PanelArgs& args) { for_row_tiles<F16Tile, kRowTile>(args); }
+void bf16(const PanelArgs& args) { for_row_tiles<Bf16Tile, kRowTile>(args); }
+void rows(const PanelArgs& args) { for_row_tiles<RowsTile, kRowTile>(args); }
 
 constexpr PanelKernel q8_0 = Quantized<kQ8_0Units, Bytes, OwnScale<kQ8_0Units>>::run;
 constexpr PanelKernel q4_0 = Quantized<kQ4_0Units, Nibbles<32, 0, 8>, OwnScale<kQ4_0Units>>::run;

@@ -36,58 +36,54 @@ void rope_halves(float* x, const float* cosine, const float* sine, std::size_t p
   for (std::size_t i = 0; i < pairs; ++i) rotate(x[i], x[i + pairs], cosine[i], sine[i]);
 }
 
-// The sums of group `group`, whose codes are done.
-void sum_codes(QuantizedRow row, std::size_t group) {
-  const std::int8_t* codes = row.codes + group * kActivationGroup;
-  std::int32_t* halves = row.half_sums + group * 2;
-  halves[0] = halves[1] = 0;
-  for (std::size_t i = 0; i < kActivationGroup; ++i) halves[i / kLanes] += codes[i];
-  row.sums[group] = halves[0] + halves[1];
-}
+// What a group is divided by: the scale, and its inverse, which is 0 where every code is 0.
+struct GroupScale {
+  float scale, inverse;
+};
 
-void quantize_group(const float* x, std::size_t n, std::int8_t* codes, float& scale) {
+GroupScale scale_of(const float* x, std::size_t n, float largest_code) {
   float amax = 0;
   bool finite = true;
   for (std::size_t i = 0; i < n; ++i) {
     amax = std::max(amax, std::abs(x[i]));
     finite = finite && std::isfinite(x[i]);
   }
-  std::fill_n(codes, kActivationGroup, std::int8_t{0});
-  scale = 0;
-  if (!finite) {
-    scale = std::nanf("");
-    return;
+  if (!finite) return {.scale = std::nanf(""), .inverse = 0};
+  if (amax < kSmallestGroup) return {.scale = 0, .inverse = 0};
+  return {.scale = amax / largest_code, .inverse = largest_code / amax};
+}
+
+// Calls code(i, x[i] * inverse rounded) for every value; its result adds to the group's sums.
+template <typename Code>
+void quantize_groups(const float* x, std::size_t n, float largest_code, QuantizedRow out, Code code) {
+  for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
+    const std::size_t count = std::min(kActivationGroup, n - first);
+    const GroupScale by = scale_of(x + first, count, largest_code);
+    out.scales[group] = by.scale;
+    std::int32_t* halves = out.half_sums + group * 2;
+    halves[0] = halves[1] = 0;
+    for (std::size_t i = first; i < first + kActivationGroup; ++i) {
+      const bool empty = by.inverse == 0 || i >= n;
+      halves[(i - first) / kLanes] += code(i, empty ? 0.0f : std::nearbyintf(x[i] * by.inverse));
+    }
+    out.sums[group] = halves[0] + halves[1];
   }
-  if (amax < kSmallestGroup) return;
-  scale = amax / 127.0f;
-  const float inverse = 127.0f / amax;
-  for (std::size_t i = 0; i < n; ++i) codes[i] = static_cast<std::int8_t>(std::nearbyintf(x[i] * inverse));
 }
 
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  for (std::size_t i = 0, group = 0; i < n; i += kActivationGroup, ++group) {
-    quantize_group(x + i, std::min(kActivationGroup, n - i), out.codes + i, out.scales[group]);
-    sum_codes(out, group);
-  }
+  quantize_groups(x, n, 127.0f, out, [&](std::size_t i, float c) {
+    out.codes[i] = static_cast<std::int8_t>(c);
+    return std::int32_t{out.codes[i]};
+  });
 }
 
-void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, QuantizedRow fine) {
-  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {
-    const std::size_t first = group * kActivationGroup, count = std::min(kActivationGroup, n - first);
-    std::fill_n(fine.codes + first, kActivationGroup, std::int8_t{0});
-    const float scale = coarse.scales[group];
-    const float fine_scale = scale / kResidualSteps;
-    fine.scales[group] = fine_scale >= kSmallestGroup ? fine_scale : 0.0f;
-    if (fine_scale >= kSmallestGroup) {  // not where the group is not finite either
-      const float inverse = 1.0f / fine_scale;
-      for (std::size_t i = first; i < first + count; ++i) {
-        const float rest = x[i] - static_cast<float>(coarse.codes[i]) * scale;
-        const float code = std::clamp(std::nearbyintf(rest * inverse), -127.0f, 127.0f);
-        fine.codes[i] = static_cast<std::int8_t>(code);
-      }
-    }
-    sum_codes(fine, group);
-  }
+void quantize16(const float* x, std::size_t n, QuantizedRow out) {
+  quantize_groups(x, n, 127.0f * kPlaneStep, out, [&](std::size_t i, float c) {
+    const float high = std::nearbyintf(c / kPlaneStep);
+    out.codes[i] = static_cast<std::int8_t>(high);
+    out.low[i] = static_cast<std::int8_t>(std::clamp(c - high * kPlaneStep, -127.0f, 127.0f));
+    return out.codes[i] * static_cast<std::int32_t>(kPlaneStep) + out.low[i];
+  });
 }
 
 }  // namespace

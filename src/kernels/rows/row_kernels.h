@@ -4,13 +4,12 @@
 //   silu_mul       out[i] = (gate[i] / (1 + e^-gate[i])) * up[i]; out may be gate or up.
 //   rope_adjacent  rotates the pairs (x[2i], x[2i+1]) by the angle of pair i (llama's GGUF order).
 //   rope_halves    rotates the pairs (x[i], x[i + pairs]) (Hugging Face order).
-//   quantize       per group of 32: code = round(x * (127 / amax)), scale = amax / 127. A group whose largest
-//   magnitude is
-//                  below kSmallestGroup becomes zeros; one that is not finite gets codes 0 and scale NaN, so
-//                  that the damage shows in the result.
-//   quantize_residual  what `coarse` = quantize(x) left over, to int8 again with a scale 254 times finer: the
-//                  two together hold x to about 16 bits. code = round((x - coarse) * (1 / fine scale)), at
-//                  most 127 in magnitude. A group whose fine scale is below kSmallestGroup becomes zeros.
+//   quantize       int8: per group of 32, code = round(x * (127 / amax)), scale = amax / 127. A group whose
+//                  largest magnitude is below kSmallestGroup becomes zeros; one that is not finite gets codes
+//                  0 and scale NaN, so that the damage shows in the result.
+//   quantize16     about 16 bits in two int8 planes: c = round(x * (32512 / amax)), scale = amax / 32512,
+//                  high = round(c / 256), ties to even, low = c - 256 high, clamped to [-127, 127], so that
+//                  every code of either plane has a negative. Groups of zeros or not finite as above.
 #pragma once
 
 #include <cstddef>
@@ -21,16 +20,17 @@ namespace folio::kernels {
 inline constexpr std::size_t kActivationGroup = 32;
 inline constexpr float kSmallestGroup = 1e-30f;
 
-// One row of activations as int8: value i = codes[i] * scales[i / 32].
+inline constexpr float kPlaneStep = 256.0f;  // low codes in one high code
+
+// One row of activations as int8: value i = codes[i] * scales[i / 32], or (256 codes[i] + low[i]) * scales[i
+// / 32].
 struct QuantizedRow {
   std::int8_t* codes;  // [n rounded up to 32], zeros past n; in [-127, 127]
+  std::int8_t* low;    // the second plane, like codes; unused by quantize
   float* scales;       // [groups]
-  std::int32_t* sums;  // [groups] sum of the group's codes
-  std::int32_t*
-      half_sums;  // [groups][2] the same of its first and its last 16, for weights with a scale per 16
+  std::int32_t* sums;  // [groups] sum of the group's codes, those of both planes together where there are two
+  std::int32_t* half_sums;  // [groups][2] of its first and its last 16, for weights with a scale per 16
 };
-
-inline constexpr float kResidualSteps = 254.0f;  // fine steps in one coarse step
 
 struct RowKernels {
 #define ROW_KERNEL(name, parameters) void(*name) parameters;

@@ -26,31 +26,43 @@ using test::Values;
 struct Quantized {
   explicit Quantized(std::size_t n)
       : codes((n + kActivationGroup - 1) / kActivationGroup * kActivationGroup),
+        low(codes.span().size()),
         scales((n + kActivationGroup - 1) / kActivationGroup),
         sums(scales.span().size()),
         half_sums(scales.span().size() * 2) {}
   QuantizedRow row() {
-    return {
-        .codes = codes.data(), .scales = scales.data(), .sums = sums.data(), .half_sums = half_sums.data()};
+    return {.codes = codes.data(),
+            .low = low.data(),
+            .scales = scales.data(),
+            .sums = sums.data(),
+            .half_sums = half_sums.data()};
   }
-  bool intact() const { return codes.intact() && scales.intact() && sums.intact() && half_sums.intact(); }
-  Guarded<std::int8_t> codes;
+  Guarded<std::int8_t> codes, low;
   Guarded<float> scales;
   Guarded<std::int32_t> sums, half_sums;
 };
 
-Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
+using Quantize = void (*)(const float* x, std::size_t n, QuantizedRow out);
+
+Quantized quantized(Quantize quantize, const std::vector<float>& x) {
   Quantized out(x.size());
-  kernels.quantize(x.data(), x.size(), out.row());
-  EXPECT_TRUE(out.intact()) << x.size();
+  quantize(x.data(), x.size(), out.row());
+  EXPECT_TRUE(out.codes.intact() && out.low.intact() && out.scales.intact() && out.sums.intact() &&
+              out.half_sums.intact())
+      << x.size();
   return out;
 }
 
-Quantized residual(const RowKernels& kernels, const std::vector<float>& x, const Quantized& coarse) {
-  Quantized first = coarse, out(x.size());
-  kernels.quantize_residual(x.data(), x.size(), first.row(), out.row());
-  EXPECT_TRUE(out.intact()) << x.size();
-  return out;
+Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
+  return quantized(kernels.quantize, x);
+}
+
+void expect_same(Quantized expected, Quantized actual) {
+  EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
+  EXPECT_EQ(difference(expected.low.span(), actual.low.span()), "");
+  EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
+  EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
+  EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
 }
 
 // ---- one comparison per kernel of kernels.inc, by its name: a kernel without one does not compile
@@ -118,9 +130,10 @@ void compare_rope_halves(const RowKernels& kernels, std::size_t n, Values kind, 
   compare_rope(kRowsReference.rope_halves, kernels.rope_halves, n, kind, random);
 }
 
-void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+// Some groups unlike the others: zeros, one not finite, the largest, denormals.
+std::vector<float> with_odd_groups(std::size_t n, Values kind, Random& random) {
   std::vector<float> x = floats(kind, n, random);
-  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {  // some groups unlike the others
+  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {
     float* values = x.data() + group * kActivationGroup;
     const std::size_t count = std::min(kActivationGroup, n - group * kActivationGroup);
     switch (random.below(6)) {
@@ -140,21 +153,17 @@ void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Ran
         break;
     }
   }
-  const Quantized expected = quantized(kRowsReference, x), actual = quantized(kernels, x);
-  EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
-  EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
-  EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
-  EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
+  return x;
 }
 
-void compare_quantize_residual(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
-  const std::vector<float> x = floats(kind, n, random);
-  const Quantized coarse = quantized(kRowsReference, x);
-  const Quantized expected = residual(kRowsReference, x, coarse), actual = residual(kernels, x, coarse);
-  EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
-  EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
-  EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
-  EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
+void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  const std::vector<float> x = with_odd_groups(n, kind, random);
+  expect_same(quantized(kRowsReference.quantize, x), quantized(kernels.quantize, x));
+}
+
+void compare_quantize16(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  const std::vector<float> x = with_odd_groups(n, kind, random);
+  expect_same(quantized(kRowsReference.quantize16, x), quantized(kernels.quantize16, x));
 }
 
 struct Comparison {
@@ -363,36 +372,46 @@ TEST(RowKernels, QuantizationOfOddGroups) {
           SCOPED_TRACE(fmt::format("{} under {}, n {}, at {}", odd.what, name(isa), n, place));
           std::vector<float> x(n, odd.filler);
           x[place] = odd.odd;
-          const Quantized out = quantized(kernel_set(isa).rows, x);
-          const std::size_t group = place / kActivationGroup;
-          const auto codes = out.codes.span().subspan(group * kActivationGroup, kActivationGroup);
-          EXPECT_TRUE(std::ranges::all_of(codes, [](int code) { return code == 0; }));
-          EXPECT_EQ(out.sums.span()[group], 0);
-          if (std::isnan(odd.scale))
-            EXPECT_TRUE(std::isnan(out.scales.span()[group]));
-          else
-            EXPECT_EQ(out.scales.span()[group], odd.scale);
-          const Quantized expected = quantized(kRowsReference, x);
-          EXPECT_EQ(difference(expected.scales.span(), out.scales.span()), "");
-          EXPECT_EQ(difference(expected.codes.span(), out.codes.span()), "");
+          for (const auto quantize : {kernel_set(isa).rows.quantize, kernel_set(isa).rows.quantize16}) {
+            const Quantized out = quantized(quantize, x);
+            const std::size_t group = place / kActivationGroup;
+            const auto codes = out.codes.span().subspan(group * kActivationGroup, kActivationGroup);
+            EXPECT_TRUE(std::ranges::all_of(codes, [](int code) { return code == 0; }));
+            EXPECT_EQ(out.sums.span()[group], 0);
+            if (std::isnan(odd.scale))
+              EXPECT_TRUE(std::isnan(out.scales.span()[group]));
+            else
+              EXPECT_EQ(out.scales.span()[group], odd.scale);
+          }
+          expect_same(quantized(kRowsReference, x), quantized(kernel_set(isa).rows, x));
           if (testing::Test::HasFailure()) return;
         }
 }
 
-// Two planes hold a value to half a fine step: amax / 127 / 254 / 2, and the rounding of the arithmetic
-// itself.
+// A value is held to half a step of amax / 32512, or a whole one where the low plane is clamped; and the
+// rounding of the arithmetic itself: three of a number of at most 32512 steps.
 TEST(RowKernels, TwoPlanesHoldSixteenBits) {
   Random random(5);
-  const std::vector<float> x = floats(Values::kNormal, 320, random);
-  const Quantized coarse = quantized(kRowsReference, x);
-  const Quantized fine = residual(kRowsReference, x, coarse);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    const std::size_t group = i / kActivationGroup;
-    const double scale = coarse.scales.span()[group];
-    const double held =
-        coarse.codes.span()[i] * scale + double{fine.scales.span()[group]} * fine.codes.span()[i];
-    EXPECT_NEAR(held, x[i], scale / 254 * 0.51) << i;
+  const std::vector<float> x = floats(Values::kNormal, 3200, random);
+  const Quantized out = quantized(kRowsReference.quantize16, x);
+  std::size_t clamped = 0;
+  for (std::size_t group = 0; group * kActivationGroup < x.size(); ++group) {
+    const double scale = out.scales.span()[group];
+    std::int32_t halves[2] = {};
+    for (std::size_t i = group * kActivationGroup; i < (group + 1) * kActivationGroup; ++i) {
+      const int code = out.codes.span()[i] * 256 + out.low.span()[i];
+      const bool at_the_edge = std::abs(out.low.span()[i]) == 127;
+      clamped += at_the_edge;
+      halves[i % 32 / 16] += code;
+      EXPECT_LE(std::abs(code * scale - x[i]),
+                ((at_the_edge ? 1.5 : 0.5) + 1.01 * 3 * 32512 * kUnitRoundoff) * scale)
+          << i;
+    }
+    EXPECT_EQ(halves[0], out.half_sums.span()[group * 2]);
+    EXPECT_EQ(halves[1], out.half_sums.span()[group * 2 + 1]);
+    EXPECT_EQ(halves[0] + halves[1], out.sums.span()[group]);
   }
+  EXPECT_GT(clamped, 0u) << "the clamp is met";
 }
 
 }  // namespace

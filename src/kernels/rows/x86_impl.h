@@ -67,77 +67,82 @@ void rope_halves(float* x, const float* cosine, const float* sine, std::size_t p
   for (; i < pairs; ++i) rotate_scalar(x[i], x[i + pairs], cosine[i], sine[i]);
 }
 
-// Writes the two registers of codes of group `group` and their sums: small integers, exact in any order.
-inline void store_codes(QuantizedRow out, std::size_t group, F32x16 code_a, F32x16 code_b) {
-  store_as_int8(out.codes + group * kActivationGroup, code_a);
-  store_as_int8(out.codes + group * kActivationGroup + kWidth, code_b);
-  const auto first = static_cast<std::int32_t>(reduce_add(code_a));
-  const auto last = static_cast<std::int32_t>(reduce_add(code_b));
+// The 32 codes of a group as floats, and what they are multiples of.
+struct GroupCodes {
+  F32x16 a, b;
+  float scale;
+};
+
+inline GroupCodes group_codes(F32x16 a, F32x16 b, float largest_code) {
+  const float amax = reduce_max(max(abs(a), abs(b)));
+  const bool finite = amax <= 3.402823466e38f;
+  if (finite && !(amax < kSmallestGroup)) {
+    const F32x16 inverse = set1(largest_code / amax);
+    a = round_nearest(mul(a, inverse));
+    b = round_nearest(mul(b, inverse));
+    const float any = reduce_add(add(a, b));  // max() may pass over a NaN, a sum cannot
+    if (any == any) return {a, b, amax / largest_code};
+  } else if (finite) {
+    const float any = reduce_add(add(a, b));
+    if (any == any) return {zero(), zero(), 0};
+  }
+  return {zero(), zero(), __builtin_nanf("")};
+}
+
+// The 32 values from x[first] on, zeros past n.
+struct GroupValues {
+  F32x16 a, b;
+  GroupValues(const float* x, std::size_t first, std::size_t n) {
+    if (first + kActivationGroup <= n) {
+      a = load(x + first);
+      b = load(x + first + kWidth);
+      return;
+    }
+    float last[kActivationGroup] = {};
+    for (std::size_t i = first; i < n; ++i) last[i - first] = x[i];
+    a = load(last);
+    b = load(last + kWidth);
+  }
+};
+
+// Integers whose sums are below 2^24: exact in any order.
+inline void store_sums(QuantizedRow out, std::size_t group, F32x16 a, F32x16 b) {
+  const auto first = static_cast<std::int32_t>(reduce_add(a)),
+             last = static_cast<std::int32_t>(reduce_add(b));
   out.half_sums[group * 2] = first;
   out.half_sums[group * 2 + 1] = last;
   out.sums[group] = first + last;
 }
 
-void quantize_group(F32x16 a, F32x16 b, QuantizedRow out, std::size_t group) {
-  const float amax = reduce_max(max(abs(a), abs(b)));
-  F32x16 inverse = zero();
-  float& scale = out.scales[group];
-  scale = 0;
-  if (!(amax < kSmallestGroup)) {
-    const bool finite = amax <= 3.402823466e38f;
-    scale = finite ? amax / 127.0f : __builtin_nanf("");
-    if (finite) inverse = set1(127.0f / amax);
-    if (!finite) a = b = zero();
-  }
-  F32x16 code_a = round_nearest(mul(a, inverse)), code_b = round_nearest(mul(b, inverse));
-  const float total = reduce_add(add(code_a, code_b));
-  if (total != total) {  // max() may pass over a NaN, a sum cannot
-    scale = __builtin_nanf("");
-    code_a = code_b = zero();
-  }
-  store_codes(out, group, code_a, code_b);
-}
-
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  std::size_t group = 0;
-  for (; (group + 1) * kActivationGroup <= n; ++group) {
-    const float* v = x + group * kActivationGroup;
-    quantize_group(load(v), load(v + kWidth), out, group);
+  for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
+    const GroupValues v(x, first, n);
+    const GroupCodes c = group_codes(v.a, v.b, 127.0f);
+    store_as_int8(out.codes + first, c.a);
+    store_as_int8(out.codes + first + kWidth, c.b);
+    out.scales[group] = c.scale;
+    store_sums(out, group, c.a, c.b);
   }
-  if (group * kActivationGroup == n) return;
-  float last[kActivationGroup] = {};
-  for (std::size_t i = group * kActivationGroup; i < n; ++i) last[i % kActivationGroup] = x[i];
-  quantize_group(load(last), load(last + kWidth), out, group);
 }
 
-inline F32x16 residual_codes(F32x16 x, const std::int8_t* coarse, float scale, F32x16 inverse) {
-  const F32x16 rest = sub(x, mul(load_int8(coarse), set1(scale)));
-  return min(max(round_nearest(mul(rest, inverse)), set1(-127.0f)), set1(127.0f));
+// Writes both planes of sixteen codes and returns what they hold together.
+inline F32x16 store_planes(F32x16 code, std::int8_t* high, std::int8_t* low) {
+  const F32x16 coarse = round_nearest(mul(code, set1(1.0f / kPlaneStep)));
+  const F32x16 rest = sub(code, mul(coarse, set1(kPlaneStep)));
+  const F32x16 fine = min(max(rest, set1(-127.0f)), set1(127.0f));
+  store_as_int8(high, coarse);
+  store_as_int8(low, fine);
+  return fma(coarse, set1(kPlaneStep), fine);
 }
 
-void residual_group(F32x16 a, F32x16 b, QuantizedRow coarse, QuantizedRow fine, std::size_t group) {
-  const float scale = coarse.scales[group], finer = scale / kResidualSteps;
-  fine.scales[group] = finer >= kSmallestGroup ? finer : 0.0f;
-  F32x16 code_a = zero(), code_b = zero();
-  if (finer >= kSmallestGroup) {
-    const F32x16 inverse = set1(1.0f / finer);
-    const std::int8_t* codes = coarse.codes + group * kActivationGroup;
-    code_a = residual_codes(a, codes, scale, inverse);
-    code_b = residual_codes(b, codes + kWidth, scale, inverse);
-  }
-  store_codes(fine, group, code_a, code_b);
-}
-
-void quantize_residual(const float* x, std::size_t n, QuantizedRow coarse, QuantizedRow fine) {
-  for (std::size_t group = 0; group * kActivationGroup < n; ++group) {
-    const std::size_t first = group * kActivationGroup;
-    float last[kActivationGroup] = {};
-    const float* v = x + first;
-    if (first + kActivationGroup > n) {
-      for (std::size_t i = first; i < n; ++i) last[i - first] = x[i];
-      v = last;
-    }
-    residual_group(load(v), load(v + kWidth), coarse, fine, group);
+void quantize16(const float* x, std::size_t n, QuantizedRow out) {
+  for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
+    const GroupValues v(x, first, n);
+    const GroupCodes c = group_codes(v.a, v.b, 127.0f * kPlaneStep);
+    const F32x16 a = store_planes(c.a, out.codes + first, out.low + first);
+    const F32x16 b = store_planes(c.b, out.codes + first + kWidth, out.low + first + kWidth);
+    out.scales[group] = c.scale;
+    store_sums(out, group, a, b);
   }
 }
 

@@ -115,6 +115,8 @@ inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), 
 
 inline F32x16 to_float(I32x16 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 inline I32x16 set1_int(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
+inline I32x16 add_int(I32x16 x, I32x16 y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
+inline I32x16 times_256(I32x16 x) { return {_mm256_slli_epi32(x.a, 8), _mm256_slli_epi32(x.b, 8)}; }
 inline Bytes64 load_bytes(const std::uint8_t* p) { return {load_256(p), load_256(p + 32)}; }
 inline Bytes64 low_nibbles(Bytes64 x) {
   const __m256i mask = _mm256_set1_epi8(0x0f);
@@ -125,6 +127,7 @@ inline Bytes64 high_nibbles(Bytes64 x) {
   return {_mm256_and_si256(_mm256_srli_epi16(x.a, 4), mask),
           _mm256_and_si256(_mm256_srli_epi16(x.b, 4), mask)};
 }
+
 // See avx512.h.
 template <int left>
 inline __m256i shifted(__m256i y) {
@@ -164,11 +167,11 @@ inline I32x16 dot_small(I32x16 acc, Bytes64 w, const std::int8_t* a) {
   return {add_dot(acc.a, w.a, four), add_dot(acc.b, w.b, four)};
 }
 // Signed codes: |w| times the activation with w's sign; activations are in [-127, 127], so their sign can be
-// flipped.
+// flipped and nothing is left to take off.
+inline constexpr std::int32_t kSignedOffset = 0;
 struct SignedCodes {
   Bytes64 value, magnitude;
 };
-inline I32x16 start_signed(std::int32_t) { return set1_int(0); }
 inline SignedCodes load_signed(const std::int8_t* p) {
   const __m256i a = load_256(p), b = load_256(p + 32);
   return {{a, b}, {_mm256_abs_epi8(a), _mm256_abs_epi8(b)}};
@@ -178,6 +181,7 @@ inline I32x16 dot_signed(I32x16 acc, SignedCodes w, const std::int8_t* a) {
   return {add_dot(acc.a, w.magnitude.a, _mm256_sign_epi8(four, w.value.a)),
           add_dot(acc.b, w.magnitude.b, _mm256_sign_epi8(four, w.value.b))};
 }
+
 // Sixteen signed codes (above -128), and those that nibbles pick.
 struct CodeTable {
   __m256i codes;

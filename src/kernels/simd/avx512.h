@@ -94,6 +94,8 @@ inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), 
 
 inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline I32x16 set1_int(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
+inline I32x16 add_int(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline I32x16 times_256(I32x16 a) { return {_mm512_slli_epi32(a.v, 8)}; }
 inline Bytes64 load_bytes(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 inline Bytes64 low_nibbles(Bytes64 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(0x0f))}; }
 inline Bytes64 high_nibbles(Bytes64 a) {
@@ -128,14 +130,15 @@ inline I32x16 dot_small(I32x16 acc, Bytes64 w, const std::int8_t* a) {
       : "v"(w.v), "m"(*reinterpret_cast<const std::int32_t*>(a)));
   return acc;
 }
-// Signed codes: the instruction wants one unsigned side, so the codes are raised by 128 (a flip of the top
-// bit) and the accumulator starts 128 times the sum of the activations lower. All integer, so exact.
+// Signed codes: the instruction wants one unsigned side, so the codes are raised by kSignedOffset (a flip of
+// the top bit), which the caller takes off again, times the sum of the activations. All integer, so exact.
+inline constexpr std::int32_t kSignedOffset = 128;
 using SignedCodes = Bytes64;
-inline I32x16 start_signed(std::int32_t activation_sum) { return {_mm512_set1_epi32(-128 * activation_sum)}; }
 inline SignedCodes load_signed(const std::int8_t* p) {
   return {_mm512_xor_si512(_mm512_loadu_si512(p), _mm512_set1_epi8(static_cast<char>(0x80)))};
 }
 inline I32x16 dot_signed(I32x16 acc, SignedCodes w, const std::int8_t* a) { return dot_small(acc, w, a); }
+
 // Sixteen signed codes (above -128), and those that nibbles pick.
 struct CodeTable {
   __m512i raised;
