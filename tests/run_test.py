@@ -22,6 +22,7 @@ ISA_FLAGS = {
     "reference": [],
     "avx2": ["avx2", "fma", "f16c"],
     "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"],
+    "amx": ["avx512_vnni", "amx_tile", "amx_int8"],
 }
 
 

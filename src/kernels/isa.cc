@@ -11,7 +11,7 @@ namespace folio::kernels {
 namespace {
 
 #if defined(__x86_64__)
-constexpr std::array kBuilt = {Isa::kReference, Isa::kAvx2, Isa::kAvx512};
+constexpr std::array kBuilt = {Isa::kReference, Isa::kAvx2, Isa::kAvx512, Isa::kAmx};
 #else
 constexpr std::array kBuilt = {Isa::kReference};
 #endif
@@ -25,6 +25,8 @@ bool executes(Isa isa) {
       return cpu.avx2;
     case Isa::kAvx512:
       return cpu.avx512 && cpu.avx512_vnni;
+    case Isa::kAmx:
+      return cpu.avx512 && cpu.avx512_vnni && cpu.amx_int8;
   }
   return false;
 }
@@ -48,6 +50,8 @@ std::string_view name(Isa isa) {
       return "avx2";
     case Isa::kAvx512:
       return "avx512";
+    case Isa::kAmx:
+      return "amx";
   }
   return "?";
 }

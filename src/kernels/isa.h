@@ -9,9 +9,10 @@
 namespace folio::kernels {
 
 // In ascending order of speed. kReference is plain C++: the specification and the fallback of every machine.
-enum class Isa { kReference, kAvx2, kAvx512 };  // kAvx512 means F, BW, DQ, VL and VNNI
+// kAvx512 means F, BW, DQ, VL and VNNI; kAmx means these and the int8 tiles.
+enum class Isa { kReference, kAvx2, kAvx512, kAmx };
 
-std::string_view name(Isa isa);  // "reference", "avx2", "avx512"
+std::string_view name(Isa isa);  // "reference", "avx2", "avx512", "amx"
 
 // Those compiled into this program, and those of them that this machine executes; ascending.
 std::span<const Isa> built_isas();

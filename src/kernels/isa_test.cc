@@ -36,6 +36,7 @@ TEST(Isa, AvailableIsWhatTheCpuHas) {
   const platform::CpuFeatures& cpu = platform::cpu_features();
   EXPECT_EQ(is_available(Isa::kAvx2), cpu.avx2);
   EXPECT_EQ(is_available(Isa::kAvx512), cpu.avx512 && cpu.avx512_vnni);
+  EXPECT_EQ(is_available(Isa::kAmx), cpu.avx512 && cpu.avx512_vnni && cpu.amx_int8);
 }
 
 TEST(Isa, TheDefaultIsTheLastAvailable) {
@@ -118,8 +119,9 @@ TEST(Isa, EverySetIsFilledAndAllDiffer) {
     EXPECT_NE(set.attention.finish, nullptr);
     for (Isa other : built_isas())
       if (other != isa) {
+        EXPECT_NE(kernel_set(other).linear.q8_0, set.linear.q8_0);
+        if (std::min(isa, other) == Isa::kAvx512) continue;  // AMX shares the rest of AVX-512
         EXPECT_NE(kernel_set(other).rows.rms_norm, set.rows.rms_norm);
-        EXPECT_NE(kernel_set(other).linear.f32, set.linear.f32);
         EXPECT_NE(kernel_set(other).attention.f32.attend, set.attention.f32.attend);
       }
   }

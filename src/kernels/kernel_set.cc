@@ -9,6 +9,7 @@ const KernelSet kReferenceSet{Isa::kReference, kRowsReference, kLinearReference,
 #if defined(__x86_64__)
 const KernelSet kAvx2Set{Isa::kAvx2, kRowsAvx2, kLinearAvx2, kAttentionAvx2};
 const KernelSet kAvx512Set{Isa::kAvx512, kRowsAvx512, kLinearAvx512, kAttentionAvx512};
+const KernelSet kAmxSet{Isa::kAmx, kRowsAvx512, kLinearAmx, kAttentionAvx512};
 #endif
 
 }  // namespace
@@ -17,6 +18,7 @@ const KernelSet& kernel_set(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2) return kAvx2Set;
   if (isa == Isa::kAvx512) return kAvx512Set;
+  if (isa == Isa::kAmx) return kAmxSet;
 #endif
   FOLIO_CHECK(isa == Isa::kReference, "this instruction set was not built");
   return kReferenceSet;

@@ -1,6 +1,7 @@
 #include "platform/cpu.h"
 
 #include <sched.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,6 +46,13 @@ std::uint64_t xcr0() {
   return std::uint64_t{high} << 32 | low;
 }
 
+// The tile registers are large, so Linux wants every process to ask for them once (arch_prctl(2),
+// ARCH_REQ_XCOMP_PERM for XTILEDATA, kernel 5.16).
+bool granted_tiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 void detect_x86(CpuFeatures& f) {
   const CpuidLeaf one = cpuid(1, 0);
   const bool osxsave = bit(one.ecx, 27);
@@ -52,7 +60,6 @@ void detect_x86(CpuFeatures& f) {
   const std::uint64_t saved = xcr0();
   const bool os_avx = (saved & 0x6) == 0x6;
   const bool os_avx512 = (saved & 0xe6) == 0xe6;
-  const bool os_amx = (saved & 0x60000) == 0x60000;
   const CpuidLeaf seven = cpuid(7, 0);
   const CpuidLeaf seven_one = cpuid(7, 1);
   f.avx2 = os_avx && bit(seven.ebx, 5) && bit(one.ecx, 12) && bit(one.ecx, 29);
@@ -62,8 +69,9 @@ void detect_x86(CpuFeatures& f) {
   f.avx512_vnni = f.avx512 && bit(seven.ecx, 11);
   f.avx512_bf16 = f.avx512 && bit(seven_one.eax, 5);
   f.avx512_fp16 = f.avx512 && bit(seven.edx, 23);
-  f.amx_bf16 = os_amx && bit(seven.edx, 22) && bit(seven.edx, 24);
-  f.amx_int8 = os_amx && bit(seven.edx, 25) && bit(seven.edx, 24);
+  const bool os_amx = (saved & 0x60000) == 0x60000 && bit(seven.edx, 24) && granted_tiles();
+  f.amx_bf16 = os_amx && bit(seven.edx, 22);
+  f.amx_int8 = os_amx && bit(seven.edx, 25);
 }
 #endif
 

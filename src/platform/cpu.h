@@ -7,7 +7,7 @@
 
 namespace folio::platform {
 
-// A feature counts only if the operating system saves its registers too (XCR0).
+// A feature counts only if the operating system saves its registers too (XCR0), and for AMX has granted them.
 struct CpuFeatures {
   std::string model_name;  // "AMD EPYC 9654 96-Core Processor"
   bool avx2 = false;       // with FMA and F16C, which every AVX2 processor in use has

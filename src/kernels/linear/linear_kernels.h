@@ -90,6 +90,10 @@ extern const LinearKernels kLinearReference;
 #if defined(__x86_64__)
 extern const LinearKernels kLinearAvx2;
 extern const LinearKernels kLinearAvx512;
+extern const LinearKernels kLinearAmx;
+// kLinearAmx on the model of the tile registers in amx_tiles.h: slow, for tests on machines with AVX-512 but
+// no AMX.
+extern const LinearKernels kLinearAmxModel;
 #endif
 
 }  // namespace folio::kernels

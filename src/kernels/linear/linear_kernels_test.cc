@@ -42,6 +42,22 @@ struct Case {
   }
 };
 
+// Every table that this machine executes, and the tiles' model where AVX-512 is there to run the rest of it.
+struct Table {
+  std::string_view name;
+  const LinearKernels* kernels;
+};
+
+std::vector<Table> tested_tables() {
+  std::vector<Table> tables;
+  for (Isa isa : test::tested_isas()) tables.push_back({name(isa), &kernel_set(isa).linear});
+#if defined(__x86_64__)
+  if (std::ranges::find(available_isas(), Isa::kAvx512) != available_isas().end())
+    tables.push_back({"amx model", &kLinearAmxModel});
+#endif
+  return tables;
+}
+
 std::vector<float> run(PanelKernel kernel, const Case& c, const TestMatrix& panel, const ActivationRows& x,
                        const std::vector<float>& bias, const std::vector<float>& before) {
   Guarded<float> out(before);
@@ -76,11 +92,11 @@ void compare(const Case& c, Values values, Weights weights, Random& random) {
   const std::vector<float> expected =
       run(panel_kernel(kLinearReference, c.format), c, panel, rows, bias, before);
   expect_untouched_beside(c, before, expected);
-  for (Isa isa : test::tested_isas()) {
+  for (const Table& table : tested_tables()) {
     const std::vector<float> actual =
-        run(panel_kernel(kernel_set(isa).linear, c.format), c, panel, rows, bias, before);
+        run(panel_kernel(*table.kernels, c.format), c, panel, rows, bias, before);
     EXPECT_EQ(difference(expected, actual), "")
-        << name(isa) << ", " << c.text() << ", values " << static_cast<int>(values);
+        << table.name << ", " << c.text() << ", values " << static_cast<int>(values);
   }
 }
 
@@ -101,7 +117,7 @@ TEST(LinearKernels, EveryFormatGivesTheBitsOfTheReferenceForEverySize) {
       if (columns == last_columns) continue;
       last_columns = columns;
       for (std::size_t planes : planes_of(format))
-        for (std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17}) {
+        for (std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33}) {
           const Case c{.format = format,
                        .columns = columns,
                        .rows = rows,
