@@ -99,31 +99,40 @@ struct Bytes {
   }
 };
 
-// Nibbles with `high_bits` more from the line behind them, less `offset`.
-template <std::size_t columns, int high_bits, int offset>
+// Nibbles, less `offset`.
+template <std::size_t columns, int offset>
 struct Nibbles {
   static constexpr bool kSigned = false;
   static constexpr std::int32_t kOffset = offset;
   template <typename Visit>
   [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
-    constexpr int lines = columns / 8;
-    [[maybe_unused]] constexpr int mask = ((1 << high_bits) - 1) << 4;
-    [[maybe_unused]] Bytes64 rest;
-    if constexpr (high_bits > 0) {
-      rest = load_bytes(codes + lines * 64);
-      prefetch(codes + lines * 64 + kPrefetchBytes);
+    constexpr std::size_t lines = columns / 8;
+    for (std::size_t line = 0; line < lines; ++line) {
+      prefetch(codes + line * 64 + kPrefetchBytes);
+      const Bytes64 bytes = load_bytes(codes + line * 64);
+      visit(line, low_nibbles(bytes));
+      visit(lines + line, high_nibbles(bytes));
     }
+  }
+};
+
+// Nibbles with `high_bits` more from the line behind them, less `offset`.
+template <std::size_t columns, int high_bits, int offset>
+struct WideNibbles {
+  static constexpr bool kSigned = false;
+  static constexpr std::int32_t kOffset = offset;
+  template <typename Visit>
+  [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
+    constexpr int lines = columns / 8, mask = ((1 << high_bits) - 1) << 4;
+    prefetch(codes + lines * 64 + kPrefetchBytes);
+    const Bytes64 rest = load_bytes(codes + lines * 64);
     repeat<0, lines>([&](auto index) __attribute__((always_inline)) {
       constexpr int line = decltype(index)::value;
       prefetch(codes + line * 64 + kPrefetchBytes);
       const Bytes64 bytes = load_bytes(codes + line * 64);
-      Bytes64 low = low_nibbles(bytes), high = high_nibbles(bytes);
-      if constexpr (high_bits > 0) {
-        low = with_bits<4 - line * high_bits, mask>(low, rest);
-        high = with_bits<4 - (lines + line) * high_bits, mask>(high, rest);
-      }
-      visit(std::size_t{line}, low);
-      visit(std::size_t{lines + line}, high);
+      visit(std::size_t{line}, with_bits<4 - line * high_bits, mask>(low_nibbles(bytes), rest));
+      visit(std::size_t{lines + line},
+            with_bits<4 - (lines + line) * high_bits, mask>(high_nibbles(bytes), rest));
     });
   }
 };
@@ -294,15 +303,15 @@ struct Quantized {
 };
 
 using Q8_0 = Quantized<kQ8_0Units, Bytes, OwnScale<kQ8_0Units>>;
-using Q4_0 = Quantized<kQ4_0Units, Nibbles<32, 0, 8>, OwnScale<kQ4_0Units>>;
-using Q4_1 = Quantized<kQ4_1Units, Nibbles<32, 0, 0>, OwnScaleAndMinimum<kQ4_1Units>>;
-using Q5_0 = Quantized<kQ5_0Units, Nibbles<32, 1, 16>, OwnScale<kQ5_0Units>>;
-using Q5_1 = Quantized<kQ5_1Units, Nibbles<32, 1, 0>, OwnScaleAndMinimum<kQ5_1Units>>;
+using Q4_0 = Quantized<kQ4_0Units, Nibbles<32, 8>, OwnScale<kQ4_0Units>>;
+using Q4_1 = Quantized<kQ4_1Units, Nibbles<32, 0>, OwnScaleAndMinimum<kQ4_1Units>>;
+using Q5_0 = Quantized<kQ5_0Units, WideNibbles<32, 1, 16>, OwnScale<kQ5_0Units>>;
+using Q5_1 = Quantized<kQ5_1Units, WideNibbles<32, 1, 0>, OwnScaleAndMinimum<kQ5_1Units>>;
 using Q2_K = Quantized<kQ2_KUnits, Pairs<false, 0>, NibbleScaleAndMinimum<kQ2_KUnits>>;
 using Q3_K = Quantized<kQ3_KUnits, Pairs<true, 4>, SignedByteScale<kQ3_KUnits>>;
-using Q4_K = Quantized<kQ4_KUnits, Nibbles<32, 0, 0>, ByteScaleAndMinimum<kQ4_KUnits>>;
-using Q5_K = Quantized<kQ5_KUnits, Nibbles<32, 1, 0>, ByteScaleAndMinimum<kQ5_KUnits>>;
-using Q6_K = Quantized<kQ6_KUnits, Nibbles<16, 2, 32>, SignedByteScale<kQ6_KUnits>>;
+using Q4_K = Quantized<kQ4_KUnits, Nibbles<32, 0>, ByteScaleAndMinimum<kQ4_KUnits>>;
+using Q5_K = Quantized<kQ5_KUnits, WideNibbles<32, 1, 0>, ByteScaleAndMinimum<kQ5_KUnits>>;
+using Q6_K = Quantized<kQ6_KUnits, WideNibbles<16, 2, 32>, SignedByteScale<kQ6_KUnits>>;
 using IQ4_NL = Quantized<kQ4_0Units, TableNibbles<kBell>, OwnScale<kQ4_0Units>>;
 using IQ4_XS = Quantized<kIQ4_XSUnits, TableNibbles<kBell>, SignedByteScale<kIQ4_XSUnits>>;
 using MXFP4 = Quantized<kQ4_0Units, TableNibbles<kE2M1>, OwnBfloatScale<kQ4_0Units>>;
