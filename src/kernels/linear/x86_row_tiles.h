@@ -15,7 +15,7 @@ constexpr int kCodeRowTile = kRowTile / planes;
 
 // How far ahead of their use weights are asked for: some lines are always under way, also across the borders
 // of a page of memory, where the processor's own prefetching stops.
-constexpr std::size_t kPrefetchBytes = 1536;
+constexpr std::size_t kPrefetchBytes = 3072;
 
 inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {
   float* out = args.out + row * args.out_stride;
