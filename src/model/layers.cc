@@ -45,6 +45,7 @@ void prepare_and_multiply(const Pass& pass, const float* x, std::initializer_lis
                                .codes = nullptr,
                                .scales = nullptr,
                                .sums = nullptr,
+                               .half_sums = nullptr,
                                .code_stride = 0,
                                .group_stride = 0,
                                .rows = pass.rows};

@@ -29,7 +29,7 @@ class QuantizedRows {
   void describe(ActivationRows& rows) const;
 
  private:
-  platform::Arena codes_, scales_, sums_;
+  platform::Arena codes_, scales_, sums_, half_sums_;
   std::size_t code_stride_ = 0, group_stride_ = 0, planes_ = 1;
 };
 
