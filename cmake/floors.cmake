@@ -20,6 +20,7 @@ if(FOLIO_CCACHE)
 endif()
 
 # Instruction sets are chosen at run time; only files of these names may use more than x86-64-v2.
+# They throw nothing: the tables of exceptions would be weak symbols, which they must not have.
 function(folio_isa_flags)
   # GCC 12 takes the undefined pass-through operands of its own intrinsics for uninitialised reads.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -27,10 +28,10 @@ function(folio_isa_flags)
   endif()
   foreach(file ${ARGN})
     if(file MATCHES "x86_avx2\\.cc$")
-      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mf16c")
+      set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-mavx2;-mfma;-mf16c")
     elseif(file MATCHES "x86_(avx512|amx)\\.cc$")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
-        "${intrinsic_warnings}-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mprefer-vector-width=512")
+        "${intrinsic_warnings}-fno-exceptions;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mprefer-vector-width=512")
     endif()
   endforeach()
 endfunction()
