@@ -89,10 +89,9 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
           .half_sums = reinterpret_cast<std::int32_t*>(half_sums_.data()) + index * group_stride_ * 2};
 }
 
-void QuantizedRows::fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x,
-                         std::size_t stride, std::size_t rows, std::size_t columns) {
-  const auto quantize = planes_ == 2 ? kernels.quantize16 : kernels.quantize;
-  pool.run(rows, [&](std::size_t i, int) { quantize(x + i * stride, columns, row(i)); });
+void QuantizedRows::fill_row(const RowKernels& kernels, const float* x, std::size_t index,
+                             std::size_t columns) {
+  (planes_ == 2 ? kernels.quantize16 : kernels.quantize)(x, columns, row(index));
 }
 
 void QuantizedRows::describe(ActivationRows& rows) const {

@@ -257,7 +257,9 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
             QuantizedRows::create(40, kColumns + 100, planes);  // room for more than is used
         ASSERT_TRUE(created.has_value());
         QuantizedRows& rows = *created;
-        rows.fill(machine.kernels.rows, machine.pool, floats.values, floats.value_stride, 33, kColumns);
+        machine.pool.run(33, [&](std::size_t i, int) {
+          rows.fill_row(machine.kernels.rows, floats.values + i * floats.value_stride, i, kColumns);
+        });
         ActivationRows described = floats;
         rows.describe(described);
         EXPECT_EQ(described.planes, planes);
