@@ -97,7 +97,7 @@ TEST(PackedMatrix, EveryByteOfAPanelIsWrittenAndPaddingIsZero) {
     if (format == LinearFormat::kRows) continue;
     const TensorType type = test::stored_type(format);
     for (std::size_t rows : {1, 15, 16, 40})  // pack_panel takes the first 16 of those that are left
-      for (std::size_t columns : {1, 2, 3, 33, 64, 96}) {
+      for (std::size_t columns : {1, 2, 3, 33, 64, 96, 2048}) {
         const MatrixShape shape{
             .type = type, .format = format, .rows = rows, .columns = test::whole_blocks(type, columns)};
         const std::vector<std::byte> stored =
