@@ -1,6 +1,7 @@
 // The machine's own limits, measured in the same run as the figures that are held against them.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 
 #include "base/result.h"
@@ -25,10 +26,17 @@ struct MachineLimits {
   std::optional<MeasuredLimit> bf16;  // where processor and instruction set have it
 };
 
-// Takes about three seconds and, for their length, memory of eight times the last-level cache (at least 512
-// MB, at most half of what is available). Each figure is the best of several passes: what disturbs a pass
-// only ever makes it slower. Requires: isa is one of available_isas(), threads >= 1. Errors: kTooLarge where
-// the memory cannot be had.
-[[nodiscard]] Result<MachineLimits> measure_limits(Isa isa, int threads);
+struct ProbeOptions {
+  Isa isa{};        // Requires: one of available_isas()
+  int threads = 1;  // Requires: at least 1
+  int passes = 7;
+  double pass_s = 0.04;
+  std::size_t memory_bytes = 0;  // of the buffer; 0: eight times the last-level cache, at least 512 MB
+};
+
+// Takes about three seconds and, for their length, the buffer's memory (at most half of what is available).
+// Each figure is the best of several passes: what disturbs a pass only ever makes it slower.
+// Errors: kTooLarge where the memory cannot be had.
+[[nodiscard]] Result<MachineLimits> measure_limits(const ProbeOptions& options);
 
 }  // namespace folio::kernels

@@ -65,7 +65,8 @@ TEST(ProbeKernels, ReadEveryByteOnce) {
 // Figures of a machine that others use too are checked for sense only.
 TEST(MachineProbe, MeasuresEveryLimit) {
   const Isa isa = test::tested_isas().back();
-  const auto limits = measure_limits(isa, 2);
+  const auto limits = measure_limits(
+      {.isa = isa, .threads = 2, .passes = 1, .pass_s = 0.001, .memory_bytes = std::size_t{8} << 20});
   ASSERT_TRUE(limits.has_value()) << limits.error().message;
   EXPECT_EQ(limits->isa, isa);
   EXPECT_EQ(limits->threads, 2);
