@@ -213,7 +213,8 @@ def positive(text):
 
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("model", help="a GGUF file")
+    parser.add_argument("model", nargs="?", help="a GGUF file")
+    parser.add_argument("--default-model", required=True, help="where MODEL is not given")
     parser.add_argument("--peer", choices=PEERS, required=True)
     parser.add_argument("--folio", required=True, help="the folio program")
     parser.add_argument("--home", type=pathlib.Path, required=True, help="the folder for the peers' packages")
@@ -227,6 +228,7 @@ def main():
     parser.add_argument("--kv-cache-dtype", choices=("auto", "f32", "f16", "bf16"), help="of folio")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     args = parser.parse_args()
+    args.model = args.model or args.default_model
     if not os.path.isfile(args.model):
         sys.exit(f"dev: there is no model file {args.model}; peers read GGUF files")
     args.model = os.path.abspath(args.model)

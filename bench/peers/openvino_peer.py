@@ -3,8 +3,9 @@
 
 PACKAGES is the folder that pip installed into. Reads one JSON object per line from standard input,
 {"prompt": tokens, "generate": tokens, "streams": n}, and answers each with {"prefill_s": s, "decode_s": s}, or
-{"error": sentence}: the time of one new token for every stream, and how much longer that many more take. The first
-line it writes is {"version": text} once the model is loaded, or {"error": sentence}.
+{"error": sentence}: the time of one new token for every stream, and of the tokens after it (of one stream by its own
+time per token; of several by how much longer they take). The first line it writes is {"version": text} once the model
+is loaded, or {"error": sentence}.
 """
 
 import json
@@ -37,7 +38,8 @@ class Peer:
         self.random = random.Random(1)
 
     def generate(self, prompt, generate, streams):
-        """Seconds that `generate` new tokens for each of `streams` fresh prompts take."""
+        """Seconds that `generate` new tokens for each of `streams` fresh prompts take, and its time per token after
+        the first as the pipeline states it."""
         config = self.genai.GenerationConfig()
         config.max_new_tokens = config.min_new_tokens = generate
         config.ignore_eos = True
@@ -48,13 +50,17 @@ class Peer:
             self.openvino.Tensor(self.numpy.array(ids, dtype=self.numpy.int64)),
             self.openvino.Tensor(self.numpy.ones((streams, prompt), dtype=self.numpy.int64)))
         start = time.monotonic()
-        self.pipeline.generate(inputs, config)
-        return time.monotonic() - start
+        result = self.pipeline.generate(inputs, config)
+        return time.monotonic() - start, result.perf_metrics.get_tpot().mean / 1000
 
     def measure(self, run):
-        prefill_s = self.generate(run["prompt"], 1, run["streams"])
-        both_s = self.generate(run["prompt"], run["generate"] + 1, run["streams"])
-        return {"prefill_s": prefill_s, "decode_s": max(both_s - prefill_s, 1e-9)}
+        prefill_s, _ = self.generate(run["prompt"], 1, run["streams"])
+        both_s, token_s = self.generate(run["prompt"], run["generate"] + 1, run["streams"])
+        if run["streams"] == 1:
+            return {"prefill_s": prefill_s, "decode_s": token_s * run["generate"]}
+        if both_s <= prefill_s:
+            raise ValueError("the machine is too busy to part decoding from prefill")
+        return {"prefill_s": prefill_s, "decode_s": both_s - prefill_s}
 
 
 def main():
