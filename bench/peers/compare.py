@@ -174,8 +174,16 @@ def print_row(row):
           f"  {row['folio_tokens_per_s']:>11.1f} {row['peer_tokens_per_s']:>11.1f}  {row['ratio']:>6.2f}x", flush=True)
 
 
+def warn_if_busy(threads):
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"dev: others use this machine (load {load:.1f} before the start); threads that wait for each other lose more "
+              f"than their share of {threads}, so these ratios say little", file=sys.stderr)
+
+
 def run(args):
     peer = PEERS[args.peer]
+    warn_if_busy(args.threads)
     folder = install(peer, args.home)
     process = PeerProcess(peer, folder, args.model, args.threads)
     rows = []
