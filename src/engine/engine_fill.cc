@@ -39,9 +39,8 @@ Status Engine::fill_context(std::string_view salt, std::span<const TokenId> toke
   const kv::KvShape& shape = geometry.shape();
   const std::size_t key_width = std::size_t{shape.kv_heads} * shape.key_dim,
                     value_width = std::size_t{shape.kv_heads} * shape.value_dim;
-  std::vector<kernels::KvSlot> slots;
-  for (std::uint32_t t = 0; t < shape.block_tokens; ++t)
-    slots.push_back({.block = blocks.front(), .offset = t});
+  std::vector<kernels::KvSlot> slots(shape.block_tokens);
+  for (std::uint32_t t = 0; t < shape.block_tokens; ++t) slots[t] = {.block = blocks.front(), .offset = t};
   for (std::size_t layer = 0; layer < shape.layers; ++layer) {
     const std::vector<float> keys = random_rows(slots.size() * key_width, 2 * layer),
                              values = random_rows(slots.size() * value_width, 2 * layer + 1);
