@@ -52,8 +52,8 @@ Status measure_decode(Json& json, BenchEngine& engine, std::size_t repetitions,
   for (const std::size_t context : kDecodeContexts) {
     FOLIO_TRY(token_s,
               median_of(engine, {.prompt = context, .generate = kDecodeTokens}, repetitions, per_token));
-    const double kv =
-        static_cast<double>((context + kDecodeTokens / 2) * engine.engine().kv_geometry().bytes_per_token());
+    const std::size_t seen = context + kDecodeTokens / 2;  // of a mean step
+    const auto kv = static_cast<double>(seen * engine.engine().kv_geometry().bytes_per_token());
     const double bytes_per_s =
         (static_cast<double>(engine.engine().model().step_weight_bytes()) + kv) / token_s;
     json["decode"].push_back({{"context", context},

@@ -5,10 +5,12 @@ import csv
 import io
 import json
 import os
+import struct
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import program  # noqa: E402
+from gguf_file import U32, Gguf  # noqa: E402
 from program import FIXTURES, STORIES, Case  # noqa: E402
 
 QUANTISED = FIXTURES / "quant-llama" / "model-Q4_1.gguf"
@@ -124,6 +126,26 @@ class Bench(Case):
             self.assertIn(words, text.stdout)
         report = self.report("--probe-only", "-t", "1")
         self.assertEqual(list(report), ["machine", "limits"])
+
+    def test_the_overview(self):
+        gguf = Gguf(STORIES.read_bytes())
+        gguf.entries["llama.context_length"] = (U32, struct.pack("<I", 4096))
+        model = self.write("long.gguf", gguf.build())
+        arguments = ("--overview", "-r", "1", "-t", "2")
+        report = self.report(model, *arguments)
+        for key in ("load_s", "first_token_s", "weights_bytes", "kv_arena_bytes", "resident_bytes", "peak_load_bytes",
+                    "prefill_512_tokens_per_s"):
+            self.assertGreater(report[key], 0, key)
+        self.assertEqual([row["context"] for row in report["decode"]], [128, 2048])
+        self.assertEqual([row["context"] for row in report["cache_worth"]], [128, 512, 2048])
+        for row in report["decode"]:
+            dram = report["limits"]["dram_bytes_per_s"]["all_threads"]
+            self.assertAlmostEqual(row["share_of_dram"] * dram / row["bytes_per_s"], 1)
+        longest = report["cache_worth"][-1]
+        self.assertGreater(longest["without_ms"], 4 * longest["with_ms"])
+        text = self.folio("bench", model, *arguments).stdout.decode()
+        for words in ("memory read, all threads", "prefill, 512 tokens", "decode at  2048 context", "context   2048"):
+            self.assertIn(words, text)
 
     def test_errors(self):
         self.fails("bench", says="./dev run")  # FOLIO_HOME is empty
