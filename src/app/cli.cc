@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "app/bench_flags.h"
 #include "app/cli_flags.h"
 #include "app/completion.h"
 #include "app/nearest.h"
@@ -16,8 +17,10 @@ struct CommandLine {
   CLI::App app{"folio runs language models on CPUs and keeps what they have computed.", "folio"};
   RunOptions run;
   InspectOptions inspect;
+  BenchOptions bench;
   std::string shell;
-  CLI::App *run_command = nullptr, *inspect_command = nullptr, *completion_command = nullptr;
+  CLI::App *run_command = nullptr, *inspect_command = nullptr, *bench_command = nullptr,
+           *completion_command = nullptr;
   bool version = false;
 };
 
@@ -61,9 +64,12 @@ void define(CommandLine& line) {
   line.run_command = line.app.add_subcommand("run", "chat with a model, or answer one prompt");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
+  line.bench_command =
+      line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
   define_inspect(line.inspect_command, line.inspect);
+  define_bench(line.bench_command, line.bench);
   define_completion(line.completion_command, line.shell);
   for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
     app->group("Commands");
@@ -136,7 +142,7 @@ Result<Invocation> invocation_of(CommandLine& line) {
   if (line.version) return ShowText{version_text()};
   for (const CLI::App* app :
        {static_cast<const CLI::App*>(&line.app), static_cast<const CLI::App*>(line.run_command),
-        static_cast<const CLI::App*>(line.inspect_command),
+        static_cast<const CLI::App*>(line.inspect_command), static_cast<const CLI::App*>(line.bench_command),
         static_cast<const CLI::App*>(line.completion_command)})
     FOLIO_TRY_STATUS(check_rest(line, *app));
   if (line.run_command->parsed()) {
@@ -144,6 +150,10 @@ Result<Invocation> invocation_of(CommandLine& line) {
     return std::move(line.run);
   }
   if (line.inspect_command->parsed()) return std::move(line.inspect);
+  if (line.bench_command->parsed()) {
+    FOLIO_TRY_STATUS(check_bench(line.bench));
+    return std::move(line.bench);
+  }
   if (line.completion_command->parsed()) {
     if (line.shell.empty())
       return fail(ErrorKind::kInvalid, "folio completion takes a shell: bash, zsh or fish");
@@ -207,7 +217,8 @@ std::vector<CommandSpec> describe_command_line() {
   CommandLine line;
   define(line);
   std::vector<CommandSpec> commands = {describe(line.app, "")};
-  for (const CLI::App* app : {line.run_command, line.inspect_command, line.completion_command})
+  for (const CLI::App* app :
+       {line.run_command, line.inspect_command, line.bench_command, line.completion_command})
     commands.push_back(describe(*app, app->get_name()));
   return commands;
 }

@@ -1,5 +1,5 @@
 // The command line: from arguments to options, and the description that shell completion is made from.
-// With cli_flags.cc the only door to the CLI library, whose header is slow to compile.
+// With the *_flags.cc the only door to the CLI library, whose header is slow to compile.
 #pragma once
 
 #include <span>
@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/bench_options.h"
 #include "app/options.h"
 #include "base/result.h"
 
@@ -18,7 +19,7 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, RunOptions, InspectOptions>;
+using Invocation = std::variant<ShowText, RunOptions, InspectOptions, BenchOptions>;
 
 // `arguments` without the program's name. Errors: one sentence about the first argument that is wrong.
 [[nodiscard]] Result<Invocation> parse_command_line(std::span<const std::string> arguments);

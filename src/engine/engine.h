@@ -58,6 +58,12 @@ class Engine {
   // Advances every generation. False: there is nothing to do.
   bool step();
 
+  // For benchmarks: puts keys and values that nobody computed into the cache as those of `tokens`, whole
+  // blocks only, so that a request with this salt and prefix starts behind a long context at once. Its
+  // answers mean nothing; other salts are not touched. The thread of step(), while nothing is running.
+  // Errors: kTooLarge where the blocks do not hold them; a token outside the vocabulary.
+  [[nodiscard]] Status fill_context(std::string_view salt, std::span<const TokenId> tokens);
+
   const text::Tokenizer& tokenizer() const { return tokenizer_; }
   const text::ChatTemplate& chat_template() const { return chat_template_; }
   const model::ModelConfig& config() const { return model_->config(); }
