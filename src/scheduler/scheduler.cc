@@ -63,6 +63,7 @@ const StepPlan& Scheduler::plan(SequenceBlocks& blocks) {
   begin_step();
   plan_decodes(blocks);
   plan_turns(blocks);
+  if (plan_.empty()) plan_again(blocks);
   plan_.shape = budget_.taken();
   plan_.predicted_ms = plan_.empty() ? 0 : cost_.predict_ms(plan_.shape);
   return plan_;
@@ -81,6 +82,14 @@ void Scheduler::plan_decodes(SequenceBlocks& blocks) {
   for (std::size_t at = 0; at < running_.size(); ++at)
     if (running_[at].decodes()) give_rows(at, Kind::kDecode, blocks);
   if (!plan_.empty()) budget_.limit_time();
+}
+
+// Preempting for a newcomer takes planned rows back, perhaps all there were, after others were told that no
+// room is left for theirs. By rank, somebody gets rows: the first needs nobody's leave.
+void Scheduler::plan_again(SequenceBlocks& blocks) {
+  chunk_given_ = false;
+  for (std::size_t at = 0; at < running_.size(); ++at)
+    give_rows(at, running_[at].decodes() ? Kind::kDecode : Kind::kPrefill, blocks);
 }
 
 // Running prompts first, then those that wait; with fair sharing, whoever's tenant was served least.
@@ -107,7 +116,8 @@ void Scheduler::plan_turns(SequenceBlocks& blocks) {
 Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
   Entry entry = waiting_[at];
   const auto may_preempt = [&] {
-    return options_.policy == Policy::kPriority && !running_.empty() && entry.before(running_.back());
+    return options_.policy == Policy::kPriority && options_.fairness == Fairness::kNone &&
+           !running_.empty() && entry.before(running_.back());
   };
   while (!has_seats(entry)) {
     if (!may_preempt()) return Admission::kNoRoom;

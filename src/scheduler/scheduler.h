@@ -97,6 +97,7 @@ class Scheduler {
   void plan_decodes(SequenceBlocks& blocks);
   void plan_turns(SequenceBlocks& blocks);
   void take_turns();
+  void plan_again(SequenceBlocks& blocks);
   enum class Admission { kDone, kPassedOver, kNoRoom };
   Admission admit(std::size_t at, SequenceBlocks& blocks);
   bool has_seats(const Entry& entry) const;

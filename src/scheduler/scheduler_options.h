@@ -10,7 +10,8 @@ namespace folio::scheduler {
 
 enum class Policy {
   kFcfs,      // first come, first served
-  kPriority,  // smaller priorities first, but see kAgingMs
+  kPriority,  // smaller priorities first, but see kAgingMs; without fair sharing they preempt for a seat or
+              // room
 };
 enum class Fairness {
   kNone,
