@@ -22,17 +22,18 @@ std::vector<float> random_rows(std::size_t count, std::uint64_t stream) {
 // One block is stored through the kernels, in whatever layout they keep; the others are copies of it: what is
 // read costs the same whatever it says.
 Status Engine::fill_context(std::string_view salt, std::span<const TokenId> tokens) {
-  const kv::KvGeometry& geometry = cache_->geometry();
+  kv::KvCache& cache = *parts_.cache;
+  const kv::KvGeometry& geometry = cache.geometry();
   tokens = tokens.first(geometry.full_blocks(tokens.size()) * geometry.block_tokens());
   for (TokenId token : tokens)
     if (raw(token) < 0 || static_cast<std::uint32_t>(raw(token)) >= config().vocab)
       return fail(ErrorKind::kInvalid, "the context holds token {}, outside the vocabulary of {}", raw(token),
                   config().vocab);
-  kv::SequenceKv kv = cache_->open(salt, tokens.size());
-  const std::size_t first = cache_->match(kv, tokens) / geometry.block_tokens();
-  if (cache_->reserve(kv, tokens.size()) != kv::Reserve::kDone)
+  kv::SequenceKv kv = cache.open(salt, tokens.size());
+  const std::size_t first = cache.match(kv, tokens) / geometry.block_tokens();
+  if (cache.reserve(kv, tokens.size()) != kv::Reserve::kDone)
     return fail(ErrorKind::kTooLarge, "a context of {} tokens does not fit the {} blocks of the KV cache",
-                tokens.size(), cache_->blocks());
+                tokens.size(), cache.blocks());
   const std::span<const BlockId> blocks = kv.blocks().subspan(first);
   if (blocks.empty()) return {};
 
@@ -44,22 +45,22 @@ Status Engine::fill_context(std::string_view salt, std::span<const TokenId> toke
   for (std::size_t layer = 0; layer < shape.layers; ++layer) {
     const std::vector<float> keys = random_rows(slots.size() * key_width, 2 * layer),
                              values = random_rows(slots.size() * value_width, 2 * layer + 1);
-    kernels::store_kv(kernels_.attention, *pool_,
-                      {.kv = kv::layer_view(geometry, cache_->memory(), layer),
-                       .keys = keys.data(),
-                       .values = values.data(),
-                       .key_stride = key_width,
-                       .value_stride = value_width,
-                       .slots = slots});
+    const kernels::StoreCall call{.kv = kv::layer_view(geometry, cache.memory(), layer),
+                                  .keys = keys.data(),
+                                  .values = values.data(),
+                                  .key_stride = key_width,
+                                  .value_stride = value_width,
+                                  .slots = slots};
+    for (std::size_t t = 0; t < slots.size(); ++t) kernels::store_kv_row(parts_.kernels.attention, call, t);
   }
   const auto block_at = [&](BlockId id) {
-    return cache_->memory().data() + static_cast<std::size_t>(raw(id)) * geometry.block_bytes();
+    return cache.memory().data() + static_cast<std::size_t>(raw(id)) * geometry.block_bytes();
   };
-  pool_->run(blocks.size() - 1, [&](std::size_t i, int) {
+  parts_.pool->run(blocks.size() - 1, [&](std::size_t i, int) {
     std::memcpy(block_at(blocks[i + 1]), block_at(blocks.front()), geometry.block_bytes());
   });
-  cache_->commit(kv, tokens, tokens.size());
-  cache_->release(kv);
+  cache.commit(kv, tokens, tokens.size());
+  cache.release(kv);
   return {};
 }
 
