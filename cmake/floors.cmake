@@ -20,7 +20,6 @@ if(FOLIO_CCACHE)
 endif()
 
 # Instruction sets are chosen at run time; only files of these names may use more than x86-64-v2.
-# They throw nothing: the tables of exceptions would be weak symbols, which they must not have.
 function(folio_isa_flags)
   # GCC 12 takes the undefined pass-through operands of its own intrinsics for uninitialised reads.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -31,7 +30,7 @@ function(folio_isa_flags)
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-mavx2;-mfma;-mf16c")
     elseif(file MATCHES "x86_(avx512|amx)\\.cc$")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
-        "${intrinsic_warnings}-fno-exceptions;-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mprefer-vector-width=512")
+        "-fno-exceptions;${intrinsic_warnings}-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mprefer-vector-width=512")
     endif()
   endforeach()
 endfunction()
