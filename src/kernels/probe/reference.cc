@@ -64,8 +64,8 @@ const ProbeKernels kProbeReference = {
 
 const ProbeKernels& probe_kernels(Isa isa) {
 #if defined(__x86_64__)
+  if (isa > Isa::kAvx2) return kProbeAvx512;  // whatever comes after it includes it
   if (isa == Isa::kAvx2) return kProbeAvx2;
-  if (isa == Isa::kAvx512) return kProbeAvx512;
 #endif
   static_cast<void>(isa);
   return kProbeReference;
