@@ -112,12 +112,15 @@ class Engine {
   void fork_choices(Sequence& sequence, std::span<const float> logits);
   void sample_token(Sequence& sequence, std::span<const float> logits);
   void report_logits(const PlanItem& item, std::span<const float> logits);
-  void append_token(Sequence& sequence, TokenId token);
+  void report_prompt(Sequence& sequence, std::size_t position, std::span<const float> logits);
+  void append_token(Sequence& sequence, TokenId token, const sampling::Logprobs* logprobs);
   void finish(Sequence& sequence, FinishReason reason);
 
   EngineParts parts_;
   std::size_t context_tokens_;  // of what the model, the options and the pool allow, the least
   sampling::Sampler sampler_;
+  sampling::Logprobs logprobs_;  // scratch
+  std::vector<TokenId> end_tokens_;
   BatchBuilder builder_;
   SequenceTable sequences_;
   CacheBlocks blocks_;
