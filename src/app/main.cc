@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "app/batch.h"
 #include "app/cli.h"
 #include "app/console.h"
 #include "app/exit_code.h"
@@ -21,6 +22,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
     return ExitCode::kUsage;
   }
   if (auto* options = std::get_if<RunOptions>(&*invocation)) return run_command(*options, console);
+  if (auto* options = std::get_if<BatchOptions>(&*invocation)) return batch_command(*options, console);
   if (auto* options = std::get_if<InspectOptions>(&*invocation)) return inspect_command(*options, console);
   console.answer(std::get<ShowText>(*invocation).text);
   if (!console.failure()) return ExitCode::kOk;
