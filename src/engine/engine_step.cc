@@ -9,7 +9,10 @@ namespace folio::engine {
 bool Engine::step() {
   drain_arrivals();
   end_overdue();
-  if (!plan_step()) return false;
+  if (!plan_step()) {
+    check_when_idle();
+    return false;
+  }
   build_batch();
   sample_step();
   calibrate();
@@ -67,6 +70,7 @@ bool Engine::plan_step() {
                      .end = rows.end,
                      .outputs = rows.outputs});
   shape_ = plan.shape;
+  if (!plan_.empty()) checked_ = false;
   return !plan_.empty();
 }
 
@@ -201,6 +205,13 @@ void Engine::finish(Sequence& s, FinishReason reason) {
     if (fork->request.deadline_ms > 0) ++with_deadline_;
     finish(*fork, reason);
   }
+}
+
+void Engine::check_when_idle() {
+  if (checked_) return;
+  checked_ = true;
+  const Status sound = check_integrity();
+  FOLIO_CHECK(sound.has_value(), sound.error().message.c_str());
 }
 
 void Engine::calibrate() { parts_.cost->observe(shape_, parts_.time->now_ms() - step_started_ms_); }
