@@ -115,6 +115,23 @@ class Batch(Case):
         self.batch(path)
         self.assertEqual(output.read_bytes(), before)
 
+    def test_ctrl_c_ends_it_and_the_same_command_goes_on(self):
+        lines = [completion(f"r{i}", f"Once there were {i}", max_tokens=200, ignore_eos=True) for i in range(60)]
+        path, output = self.input(*lines), self.folder / "out.jsonl"
+        with subprocess.Popen([program.FOLIO, "batch", path, output, "-m", STORIES, "--max-num-seqs", "4"],
+                              stderr=subprocess.PIPE, env=self.environment()) as process:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline and (not output.exists() or output.read_bytes().count(b"\n") < 5):
+                time.sleep(0.005)
+            process.send_signal(signal.SIGINT)
+            error = process.stderr.read().decode()
+            self.assertEqual(process.wait(60), 130)
+        self.assertIn("the same command goes on", error)
+        done = output.read_bytes().count(b"\n")
+        self.assertTrue(5 <= done < 60, done)
+        self.assertEqual(len(self.batch(path)), 60)
+        self.assertIn(f"{60 - done} answered, 0 refused, {done} done before", self.error)
+
     def test_refuses_an_output_of_something_else(self):
         path = self.input(completion("a"))
         output = self.write("out.jsonl", "my diary\n")
