@@ -16,11 +16,12 @@ namespace {
 struct CommandLine {
   CLI::App app{"folio runs language models on CPUs and keeps what they have computed.", "folio"};
   RunOptions run;
+  BatchOptions batch;
   InspectOptions inspect;
   BenchOptions bench;
   std::string shell;
-  CLI::App *run_command = nullptr, *inspect_command = nullptr, *bench_command = nullptr,
-           *completion_command = nullptr;
+  CLI::App *run_command = nullptr, *batch_command = nullptr, *inspect_command = nullptr,
+           *bench_command = nullptr, *completion_command = nullptr;
   bool version = false;
 };
 
@@ -62,12 +63,14 @@ void define(CommandLine& line) {
   line.app.add_flag("--version", line.version, "show the version, how it was built, and the kernels in it");
   line.app.require_subcommand(0, 1);
   line.run_command = line.app.add_subcommand("run", "chat with a model, or answer one prompt");
+  line.batch_command = line.app.add_subcommand("batch", "answer every request of a file");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
   line.bench_command =
       line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
+  define_batch(line.batch_command, line.batch);
   define_inspect(line.inspect_command, line.inspect);
   define_bench(line.bench_command, line.bench);
   define_completion(line.completion_command, line.shell);
@@ -142,12 +145,18 @@ Result<Invocation> invocation_of(CommandLine& line) {
   if (line.version) return ShowText{version_text()};
   for (const CLI::App* app :
        {static_cast<const CLI::App*>(&line.app), static_cast<const CLI::App*>(line.run_command),
-        static_cast<const CLI::App*>(line.inspect_command), static_cast<const CLI::App*>(line.bench_command),
+        static_cast<const CLI::App*>(line.batch_command), static_cast<const CLI::App*>(line.inspect_command),
+        static_cast<const CLI::App*>(line.bench_command),
         static_cast<const CLI::App*>(line.completion_command)})
     FOLIO_TRY_STATUS(check_rest(line, *app));
   if (line.run_command->parsed()) {
     FOLIO_TRY_STATUS(check_run(line.run));
     return std::move(line.run);
+  }
+  if (line.batch_command->parsed()) {
+    if (line.batch.output.empty())
+      return fail(ErrorKind::kInvalid, "folio batch takes two files: the requests, and where the results go");
+    return std::move(line.batch);
   }
   if (line.inspect_command->parsed()) return std::move(line.inspect);
   if (line.bench_command->parsed()) {
@@ -217,8 +226,8 @@ std::vector<CommandSpec> describe_command_line() {
   CommandLine line;
   define(line);
   std::vector<CommandSpec> commands = {describe(line.app, "")};
-  for (const CLI::App* app :
-       {line.run_command, line.inspect_command, line.bench_command, line.completion_command})
+  for (const CLI::App* app : {line.run_command, line.batch_command, line.inspect_command, line.bench_command,
+                              line.completion_command})
     commands.push_back(describe(*app, app->get_name()));
   return commands;
 }

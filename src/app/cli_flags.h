@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "app/batch_options.h"
 #include "app/options.h"
 
 namespace CLI {
@@ -16,6 +17,7 @@ namespace folio::app {
 
 // `app` keeps pointers into the second argument until it has parsed.
 void define_run(CLI::App* app, RunOptions& run);
+void define_batch(CLI::App* app, BatchOptions& batch);
 void define_inspect(CLI::App* app, InspectOptions& inspect);
 void define_completion(CLI::App* app, std::string& shell);
 
