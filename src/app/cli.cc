@@ -16,8 +16,10 @@ struct CommandLine {
   CLI::App app{"folio runs language models on CPUs and keeps what they have computed.", "folio"};
   RunOptions run;
   InspectOptions inspect;
+  Assignments serve;
   std::string shell;
-  CLI::App *run_command = nullptr, *inspect_command = nullptr, *completion_command = nullptr;
+  CLI::App *run_command = nullptr, *inspect_command = nullptr, *completion_command = nullptr,
+           *serve_command = nullptr;
   bool version = false;
 };
 
@@ -45,6 +47,7 @@ class HelpFormatter : public CLI::Formatter {
   std::string groups(const CLI::App* app) const {
     std::string text;
     for (const std::string& group : app->get_groups()) {
+      if (group.empty()) continue;  // known, and not for everybody
       const auto options = app->get_options(
           [&](const CLI::Option* o) { return o->get_group() == group && o->nonpositional(); });
       if (!options.empty()) text += make_group(group, false, options);
@@ -59,10 +62,12 @@ void define(CommandLine& line) {
   line.app.add_flag("--version", line.version, "show the version, how it was built, and the kernels in it");
   line.app.require_subcommand(0, 1);
   line.run_command = line.app.add_subcommand("run", "chat with a model, or answer one prompt");
+  line.serve_command = line.app.add_subcommand("serve", "answer requests of OpenAI's API over HTTP");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
+  define_serve(line.serve_command, line.serve);
   define_inspect(line.inspect_command, line.inspect);
   define_completion(line.completion_command, line.shell);
   for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
@@ -136,12 +141,16 @@ Result<Invocation> invocation_of(CommandLine& line) {
   if (line.version) return ShowText{version_text()};
   for (const CLI::App* app :
        {static_cast<const CLI::App*>(&line.app), static_cast<const CLI::App*>(line.run_command),
-        static_cast<const CLI::App*>(line.inspect_command),
+        static_cast<const CLI::App*>(line.serve_command), static_cast<const CLI::App*>(line.inspect_command),
         static_cast<const CLI::App*>(line.completion_command)})
     FOLIO_TRY_STATUS(check_rest(line, *app));
   if (line.run_command->parsed()) {
     FOLIO_TRY_STATUS(check_run(line.run));
     return std::move(line.run);
+  }
+  if (line.serve_command->parsed()) {
+    FOLIO_TRY(serve, resolve_serve(line.serve));
+    return serve;
   }
   if (line.inspect_command->parsed()) return std::move(line.inspect);
   if (line.completion_command->parsed()) {
@@ -161,6 +170,7 @@ ValueKind kind_of(const std::string& type) {
 CommandSpec describe(const CLI::App& app, std::string name) {
   CommandSpec command{.name = std::move(name), .help = app.get_description(), .flags = {}, .choices = {}};
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // not in --help
     const std::string type = option->get_type_name();
     const ValueKind kind = option->get_items_expected_max() == 0 ? ValueKind::kNone : kind_of(type);
     const std::vector<std::string> choices =
@@ -207,7 +217,8 @@ std::vector<CommandSpec> describe_command_line() {
   CommandLine line;
   define(line);
   std::vector<CommandSpec> commands = {describe(line.app, "")};
-  for (const CLI::App* app : {line.run_command, line.inspect_command, line.completion_command})
+  for (const CLI::App* app :
+       {line.run_command, line.serve_command, line.inspect_command, line.completion_command})
     commands.push_back(describe(*app, app->get_name()));
   return commands;
 }

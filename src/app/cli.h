@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/options.h"
+#include "app/serve_options.h"
 #include "base/result.h"
 
 namespace folio::app {
@@ -18,7 +19,7 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, RunOptions, InspectOptions>;
+using Invocation = std::variant<ShowText, RunOptions, InspectOptions, ServeOptions>;
 
 // `arguments` without the program's name. Errors: one sentence about the first argument that is wrong.
 [[nodiscard]] Result<Invocation> parse_command_line(std::span<const std::string> arguments);

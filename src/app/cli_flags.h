@@ -5,6 +5,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "app/options.h"
 
@@ -17,6 +19,8 @@ namespace folio::app {
 // `app` keeps pointers into the second argument until it has parsed.
 void define_run(CLI::App* app, RunOptions& run);
 void define_inspect(CLI::App* app, InspectOptions& inspect);
+// Collects names and values; serve_options.h says what they mean.
+void define_serve(CLI::App* app, std::vector<std::pair<std::string, std::string>>& to);
 void define_completion(CLI::App* app, std::string& shell);
 
 }  // namespace folio::app

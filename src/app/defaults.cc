@@ -32,7 +32,7 @@ std::string folder(const char* variable, std::string_view fallback) {
 }
 
 // generation_config.json as far as sampling goes.
-Result<SamplingFlags> model_sampling(const std::string& model_path) {
+Result<SamplingFlags> generation_config(const std::string& model_path) {
   SamplingFlags found;
   const std::string path = (fs::path(model_path) / "generation_config.json").string();
   std::error_code ignored;
@@ -89,7 +89,7 @@ Result<std::string> resolve_model(const std::string& model) {
 }
 
 Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, const std::string& model_path) {
-  FOLIO_TRY(model, model_sampling(model_path));
+  FOLIO_TRY(model, generation_config(model_path));
   sampling::SamplingParams params = kDefaultSampling;
   choose(params.temperature, flags.temperature, model.temperature);
   choose(params.top_k, flags.top_k, model.top_k);
@@ -104,6 +104,20 @@ Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, co
     std::random_device device;
     params.seed = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
+  if (auto valid = params.validate(); !valid)
+    return fail(valid.error().kind, "{}/generation_config.json: {}", model_path, valid.error().message);
+  return params;
+}
+
+Result<sampling::SamplingParams> model_sampling(const std::string& model_path,
+                                                const sampling::SamplingParams& otherwise) {
+  FOLIO_TRY(model, generation_config(model_path));
+  sampling::SamplingParams params = otherwise;
+  choose(params.temperature, {}, model.temperature);
+  choose(params.top_k, {}, model.top_k);
+  choose(params.top_p, {}, model.top_p);
+  choose(params.min_p, {}, model.min_p);
+  choose(params.repetition_penalty, {}, model.repetition_penalty);
   if (auto valid = params.validate(); !valid)
     return fail(valid.error().kind, "{}/generation_config.json: {}", model_path, valid.error().message);
   return params;

@@ -29,4 +29,9 @@ inline constexpr sampling::SamplingParams kDefaultSampling = {
 [[nodiscard]] Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags,
                                                                 const std::string& model_path);
 
+// What generation_config.json of a Hugging Face directory says, and `otherwise` where it says nothing.
+// Errors: as above.
+[[nodiscard]] Result<sampling::SamplingParams> model_sampling(const std::string& model_path,
+                                                              const sampling::SamplingParams& otherwise);
+
 }  // namespace folio::app

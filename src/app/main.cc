@@ -7,6 +7,7 @@
 #include "app/exit_code.h"
 #include "app/inspect.h"
 #include "app/run.h"
+#include "app/serve.h"
 #include "platform/terminal.h"
 
 namespace {
@@ -22,6 +23,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
   }
   if (auto* options = std::get_if<RunOptions>(&*invocation)) return run_command(*options, console);
   if (auto* options = std::get_if<InspectOptions>(&*invocation)) return inspect_command(*options, console);
+  if (auto* options = std::get_if<ServeOptions>(&*invocation)) return serve_command(*options, console);
   console.answer(std::get<ShowText>(*invocation).text);
   if (!console.failure()) return ExitCode::kOk;
   console.error(console.failure()->message);

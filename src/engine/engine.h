@@ -69,6 +69,10 @@ class Engine {
   int threads() const { return pool_->size(); }
   std::size_t context_tokens() const { return context_tokens_; }
   std::size_t step_tokens() const { return workspace_.limits().rows; }
+  std::size_t running() const { return running_.size(); }  // the engine's thread only, as waiting()
+  std::size_t waiting() const { return waiting_.size() + arrivals_.size(); }
+  // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
+  [[nodiscard]] kv::Reset reset_prefix_cache() { return cache_->reset(); }
   MemoryUse memory_use() const;
 
  private:
