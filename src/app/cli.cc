@@ -17,9 +17,11 @@ struct CommandLine {
   RunOptions run;
   InspectOptions inspect;
   Assignments serve;
+  PullOptions pull;
+  RmOptions rm;
   std::string shell;
   CLI::App *run_command = nullptr, *inspect_command = nullptr, *completion_command = nullptr,
-           *serve_command = nullptr;
+           *serve_command = nullptr, *pull_command = nullptr, *list_command = nullptr, *rm_command = nullptr;
   bool version = false;
 };
 
@@ -65,10 +67,16 @@ void define(CommandLine& line) {
   line.serve_command = line.app.add_subcommand("serve", "answer requests of OpenAI's API over HTTP");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
+  line.pull_command = line.app.add_subcommand("pull", "bring a model from the hub to this machine");
+  line.list_command = line.app.add_subcommand("list", "show the models on this machine");
+  line.rm_command = line.app.add_subcommand("rm", "remove a model from this machine");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
   define_serve(line.serve_command, line.serve);
   define_inspect(line.inspect_command, line.inspect);
+  define_pull(line.pull_command, line.pull);
+  define_list(line.list_command);
+  define_rm(line.rm_command, line.rm);
   define_completion(line.completion_command, line.shell);
   for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
     app->group("Commands");
@@ -77,6 +85,11 @@ void define(CommandLine& line) {
   }
   line.app.allow_extras();
   line.app.footer("'folio COMMAND --help' says more. Start with: folio run");
+}
+
+// In the order in which they were defined.
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
 // The first argument that no option took, as an error.
@@ -139,11 +152,8 @@ std::string sentence(std::string text) {
 
 Result<Invocation> invocation_of(CommandLine& line) {
   if (line.version) return ShowText{version_text()};
-  for (const CLI::App* app :
-       {static_cast<const CLI::App*>(&line.app), static_cast<const CLI::App*>(line.run_command),
-        static_cast<const CLI::App*>(line.serve_command), static_cast<const CLI::App*>(line.inspect_command),
-        static_cast<const CLI::App*>(line.completion_command)})
-    FOLIO_TRY_STATUS(check_rest(line, *app));
+  FOLIO_TRY_STATUS(check_rest(line, line.app));
+  for (const CLI::App* app : commands_of(line.app)) FOLIO_TRY_STATUS(check_rest(line, *app));
   if (line.run_command->parsed()) {
     FOLIO_TRY_STATUS(check_run(line.run));
     return std::move(line.run);
@@ -152,6 +162,14 @@ Result<Invocation> invocation_of(CommandLine& line) {
     FOLIO_TRY(serve, resolve_serve(line.serve));
     return serve;
   }
+  for (const auto& [command, name] :
+       {std::pair(line.pull_command, &line.pull.name), std::pair(line.rm_command, &line.rm.name)})
+    if (command->parsed() && name->empty())
+      return fail(ErrorKind::kInvalid, "folio {} takes the name of a model; 'folio {} --help' says which",
+                  command->get_name(), command->get_name());
+  if (line.pull_command->parsed()) return std::move(line.pull);
+  if (line.list_command->parsed()) return ListOptions{};
+  if (line.rm_command->parsed()) return std::move(line.rm);
   if (line.inspect_command->parsed()) return std::move(line.inspect);
   if (line.completion_command->parsed()) {
     if (line.shell.empty())
@@ -217,9 +235,7 @@ std::vector<CommandSpec> describe_command_line() {
   CommandLine line;
   define(line);
   std::vector<CommandSpec> commands = {describe(line.app, "")};
-  for (const CLI::App* app :
-       {line.run_command, line.serve_command, line.inspect_command, line.completion_command})
-    commands.push_back(describe(*app, app->get_name()));
+  for (const CLI::App* app : commands_of(line.app)) commands.push_back(describe(*app, app->get_name()));
   return commands;
 }
 

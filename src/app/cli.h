@@ -19,7 +19,8 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, RunOptions, InspectOptions, ServeOptions>;
+using Invocation =
+    std::variant<ShowText, RunOptions, InspectOptions, ServeOptions, PullOptions, ListOptions, RmOptions>;
 
 // `arguments` without the program's name. Errors: one sentence about the first argument that is wrong.
 [[nodiscard]] Result<Invocation> parse_command_line(std::span<const std::string> arguments);

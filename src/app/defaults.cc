@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "hub/store.h"
 #include "platform/file.h"
 #include "weights/hf_model.h"
 #include "weights/json_text.h"
@@ -68,9 +69,9 @@ void choose(T& target, const std::optional<T>& flag, const std::optional<T>& mod
 
 }  // namespace
 
-std::string default_model_path() {
-  return folder("XDG_CACHE_HOME", ".cache") + "/models/" + kDefaultModelFile;
-}
+std::string models_folder() { return folder("XDG_CACHE_HOME", ".cache") + "/models"; }
+
+std::string default_model_path() { return models_folder() + "/" + kDefaultModelFile; }
 
 std::string state_folder() { return folder("XDG_STATE_HOME", ".local/state"); }
 
@@ -83,8 +84,12 @@ Result<std::string> resolve_model(const std::string& model) {
                 "the default model is not at {}: './dev run' fetches it, or give the path of a model", path);
   }
   if (fs::exists(model, ignored)) return model;
+  const auto stored = hub::Store(models_folder()).find(model);
+  if (stored) return stored->path;
+  if (stored.error().kind == ErrorKind::kInvalid) return pass(stored);
   return fail(ErrorKind::kNotFound,
-              "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory",
+              "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory, "
+              "or bring a model with folio pull",
               weights::quote(model));
 }
 

@@ -18,6 +18,9 @@ inline constexpr sampling::SamplingParams kDefaultSampling = {
 // $FOLIO_HOME/models, else ${XDG_CACHE_HOME:-~/.cache}/folio/models; the file that ./dev run puts there.
 [[nodiscard]] std::string default_model_path();
 
+// $FOLIO_HOME/models, else ${XDG_CACHE_HOME:-~/.cache}/folio/models: where folio pull puts what it brings.
+[[nodiscard]] std::string models_folder();
+
 // $FOLIO_HOME, else ${XDG_STATE_HOME:-~/.local/state}/folio: history, and the note that the notice was shown.
 [[nodiscard]] std::string state_folder();
 

@@ -51,30 +51,29 @@ platform::Work Generator::work() {
   return stepped ? platform::Work::kMore : platform::Work::kNone;
 }
 
-Result<std::vector<engine::Job>> Generator::submit(const Request& request,
-                                                   std::vector<std::vector<TokenId>> prompts,
-                                                   std::uint64_t seed) {
-  std::vector<engine::Job> jobs;
-  for (std::vector<TokenId>& prompt : prompts) {
+Result<Generation> Generator::submit(const Request& request, std::vector<std::vector<TokenId>> prompts,
+                                     std::uint64_t seed) {
+  Generation generation;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
     engine::GenerationRequest made = to_engine(request, *engine_);
     made.sampling.seed = seed;
-    made.prompt = std::move(prompt);
+    made.prompt = std::move(prompts[i]);
     if (request.endpoint == kCompletions && holds_text(*engine_, made.prompt))
       made.text_start = text::TextStart::kContinued;
     auto job = engine_->submit(std::move(made));
     if (!job) {
-      for (const engine::Job& earlier : jobs) engine_->cancel(earlier.id);
-      worker_->wake();
+      cancel(generation);
       return pass(std::move(job));
     }
-    jobs.push_back(std::move(*job));
+    generation.ids.push_back(job->id);
+    generation.sources.push_back({.stream = job->stream, .prompt = i});
   }
   worker_->wake();
-  return jobs;
+  return generation;
 }
 
-void Generator::cancel(SequenceId id) {
-  engine_->cancel(id);
+void Generator::cancel(const Generation& generation) {
+  for (const SequenceId id : generation.ids) engine_->cancel(id);
   worker_->wake();
 }
 

@@ -26,6 +26,18 @@ struct EngineState {
   kv::KvStats kv;
 };
 
+// One answer on its way, and which of the request's prompts it answers.
+struct Source {
+  std::shared_ptr<engine::TokenStream> stream;
+  std::size_t prompt = 0;
+};
+
+// What a request has set going: its answers by prompt, then choice, and what cancel() takes.
+struct Generation {
+  std::vector<Source> sources;
+  std::vector<SequenceId> ids;
+};
+
 class Generator {
  public:
   // `on_news` is called on the engine's thread after a step; streams may hold something new. It returns at
@@ -39,11 +51,10 @@ class Generator {
   std::size_t longest_tokens() const { return longest_tokens_; }
   EngineState state() const { return state_.get(); }
 
-  // One job for each prompt, all or none. Errors: those of Engine::submit; kTooLarge is a full queue.
-  [[nodiscard]] Result<std::vector<engine::Job>> submit(const Request& request,
-                                                        std::vector<std::vector<TokenId>> prompts,
-                                                        std::uint64_t seed);
-  void cancel(SequenceId id);
+  // Every prompt or none. Errors: those of Engine::submit; kTooLarge is a full queue.
+  [[nodiscard]] Result<Generation> submit(const Request& request, std::vector<std::vector<TokenId>> prompts,
+                                          std::uint64_t seed);
+  void cancel(const Generation& generation);
   // `done` is called on the engine's thread; false: generations are running.
   void reset_prefix_cache(std::function<void(bool)> done);
 

@@ -29,9 +29,9 @@ std::string_view reason_name(engine::FinishReason reason) {
 }  // namespace
 
 Reply::Reply(Parts parts)
-    : parts_(std::move(parts)), exchange_(std::move(parts_.exchange)), choices_(parts_.jobs.size()) {
-  for (std::size_t i = 0; i < choices_.size(); ++i)
-    choices_[i].prompt_tokens = parts_.prompts[i].tokens.size();
+    : parts_(std::move(parts)),
+      exchange_(std::move(parts_.exchange)),
+      choices_(parts_.generation.sources.size()) {
   if (!parts_.request.stream) return;
   HttpResponse head{
       .content_type = "text/event-stream; charset=utf-8", .body = {}, .headers = parts_.headers};
@@ -52,13 +52,14 @@ Reply::State Reply::pump(Metrics& metrics) {
 
 void Reply::take(std::size_t index, Metrics& metrics) {
   Choice& choice = choices_[index];
-  engine::Delta delta = parts_.jobs[index].stream->take();
+  const Source& source = parts_.generation.sources[index];
+  engine::Delta delta = source.stream->take();
   if (!delta.tokens.empty()) measure(choice, delta.tokens.size(), metrics);
   if (delta.finish) {
     choice.finish = delta.finish;
-    choice.stats = parts_.jobs[index].stream->stats();
+    choice.stats = source.stream->stats();
     metrics.ended({.finish_reason = reason_name(*delta.finish),
-                   .prompt_tokens = choice.prompt_tokens,
+                   .prompt_tokens = prompt_of(index).tokens.size(),
                    .cached_tokens = choice.stats.cached_tokens,
                    .generated_tokens = choice.generated,
                    .max_tokens = parts_.request.max_tokens.value_or(0),
@@ -87,11 +88,15 @@ void Reply::measure(Choice& choice, std::size_t tokens, Metrics& metrics) const 
   metrics.generated(tokens);
 }
 
+const PreparedPrompt& Reply::prompt_of(std::size_t index) const {
+  return parts_.prompts[parts_.generation.sources[index].prompt];
+}
+
 // What a choice has before its first token: the role, and with echo the prompt.
 ChoiceText Reply::first_text(std::size_t index) const {
   ChoiceText first{.index = index, .text = {}, .finish_reason = {}, .token_ids = {}, .prompt_token_ids = {}};
-  if (parts_.request.echo) first.text = parts_.prompts[index].text;
-  if (parts_.request.return_token_ids) first.prompt_token_ids = parts_.prompts[index].tokens;
+  if (parts_.request.echo) first.text = prompt_of(index).text;
+  if (parts_.request.return_token_ids) first.prompt_token_ids = prompt_of(index).tokens;
   return first;
 }
 
@@ -150,17 +155,19 @@ void Reply::respond_whole() {
 
 Usage Reply::usage_of(std::size_t index) const {
   const Choice& choice = choices_[index];
-  return {.prompt_tokens = choice.prompt_tokens,
+  return {.prompt_tokens = prompt_of(index).tokens.size(),
           .completion_tokens = choice.generated,
           .cached_tokens = choice.stats.cached_tokens};
 }
 
+// A prompt counts once, however many answers it has.
 Usage Reply::usage() const {
   Usage all;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const Usage one = usage_of(i);
-    all.prompt_tokens += one.prompt_tokens;
     all.completion_tokens += one.completion_tokens;
+    if (i > 0 && parts_.generation.sources[i].prompt == parts_.generation.sources[i - 1].prompt) continue;
+    all.prompt_tokens += one.prompt_tokens;
     all.cached_tokens += one.cached_tokens;
   }
   return all;

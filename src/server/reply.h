@@ -27,8 +27,8 @@ class Reply {
     ResponseHead head;
     Request request;
     std::vector<PreparedPrompt> prompts;
-    std::vector<engine::Job> jobs;  // one for each prompt
-    std::vector<Header> headers;    // of the response
+    Generation generation;
+    std::vector<Header> headers;  // of the response
     Clock::time_point came;
     std::shared_ptr<Exchange> exchange;
   };
@@ -42,13 +42,13 @@ class Reply {
   // The client is gone: what follows is counted, and sent to nobody.
   void abandon() { exchange_ = nullptr; }
 
-  const std::vector<engine::Job>& jobs() const { return parts_.jobs; }
+  const Generation& generation() const { return parts_.generation; }
 
  private:
   struct Choice {
     std::string text;
     std::vector<TokenId> tokens;
-    std::size_t prompt_tokens = 0, generated = 0;
+    std::size_t generated = 0;
     bool begun = false;
     std::optional<engine::FinishReason> finish;
     engine::GenerationStats stats;
@@ -60,6 +60,7 @@ class Reply {
   void stream(std::size_t index, engine::Delta delta);
   void end_stream();
   void respond_whole();
+  const PreparedPrompt& prompt_of(std::size_t index) const;
   ChoiceText first_text(std::size_t index) const;
   Usage usage() const;
   Usage usage_of(std::size_t index) const;

@@ -280,7 +280,7 @@ Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const 
 
 Checked<void> Service::check_queue(std::size_t more) const {
   std::size_t unfinished = preparing_;
-  for (const auto& reply : replies_) unfinished += reply->jobs().size();
+  for (const auto& reply : replies_) unfinished += reply->generation().sources.size();
   const std::size_t running = generator_->state().running;
   const std::size_t waiting = unfinished > running ? unfinished - running : 0;
   if (waiting + more <= std::max(more, options_.max_queued_requests)) return {};
@@ -298,11 +298,12 @@ void Service::start(const CallPointer& call, Made made) {
     request.cache_salt = call->salt + request.cache_salt;
   std::vector<std::vector<TokenId>> prompts;
   for (const PreparedPrompt& prompt : made.prompts) prompts.push_back(prompt.tokens);
-  auto jobs = generator_->submit(request, std::move(prompts), request.seed ? *request.seed : draw_seed());
-  if (!jobs) {
-    const bool full = jobs.error().kind == ErrorKind::kTooLarge;
+  auto generation =
+      generator_->submit(request, std::move(prompts), request.seed ? *request.seed : draw_seed());
+  if (!generation) {
+    const bool full = generation.error().kind == ErrorKind::kTooLarge;
     return respond(call, ApiError{.status = full ? 429 : 400,
-                                  .message = jobs.error().message,
+                                  .message = generation.error().message,
                                   .param = {},
                                   .code = full ? "queue_full" : "",
                                   .retry_after_s = full ? kRetryAfterS : 0});
@@ -317,14 +318,14 @@ void Service::start(const CallPointer& call, Made made) {
                             .cached_tokens = options_.cached_tokens},
                    .request = std::move(request),
                    .prompts = std::move(made.prompts),
-                   .jobs = std::move(*jobs),
+                   .generation = std::move(*generation),
                    .headers = call->headers,
                    .came = call->came,
                    .exchange = call->exchange});
   replies_.insert(reply);
   call->exchange->on_gone = [this, reply] {
     reply->abandon();
-    for (const engine::Job& job : reply->jobs()) generator_->cancel(job.id);
+    generator_->cancel(reply->generation());
   };
 }
 
