@@ -19,9 +19,13 @@ struct CommandLine {
   BatchOptions batch;
   InspectOptions inspect;
   BenchOptions bench;
+  Assignments serve;
+  PullOptions pull;
+  RmOptions rm;
   std::string shell;
   CLI::App *run_command = nullptr, *batch_command = nullptr, *inspect_command = nullptr,
-           *bench_command = nullptr, *completion_command = nullptr;
+           *bench_command = nullptr, *completion_command = nullptr, *serve_command = nullptr,
+           *pull_command = nullptr, *list_command = nullptr, *rm_command = nullptr;
   bool version = false;
 };
 
@@ -49,6 +53,7 @@ class HelpFormatter : public CLI::Formatter {
   std::string groups(const CLI::App* app) const {
     std::string text;
     for (const std::string& group : app->get_groups()) {
+      if (group.empty()) continue;  // known, and not for everybody
       const auto options = app->get_options(
           [&](const CLI::Option* o) { return o->get_group() == group && o->nonpositional(); });
       if (!options.empty()) text += make_group(group, false, options);
@@ -63,16 +68,24 @@ void define(CommandLine& line) {
   line.app.add_flag("--version", line.version, "show the version, how it was built, and the kernels in it");
   line.app.require_subcommand(0, 1);
   line.run_command = line.app.add_subcommand("run", "chat with a model, or answer one prompt");
+  line.serve_command = line.app.add_subcommand("serve", "answer requests of OpenAI's API over HTTP");
   line.batch_command = line.app.add_subcommand("batch", "answer every request of a file");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
   line.bench_command =
       line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
+  line.pull_command = line.app.add_subcommand("pull", "bring a model from the hub to this machine");
+  line.list_command = line.app.add_subcommand("list", "show the models on this machine");
+  line.rm_command = line.app.add_subcommand("rm", "remove a model from this machine");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
+  define_serve(line.serve_command, line.serve);
   define_batch(line.batch_command, line.batch);
   define_inspect(line.inspect_command, line.inspect);
   define_bench(line.bench_command, line.bench);
+  define_pull(line.pull_command, line.pull);
+  define_list(line.list_command);
+  define_rm(line.rm_command, line.rm);
   define_completion(line.completion_command, line.shell);
   for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
     app->group("Commands");
@@ -81,6 +94,11 @@ void define(CommandLine& line) {
   }
   line.app.allow_extras();
   line.app.footer("'folio COMMAND --help' says more. Start with: folio run");
+}
+
+// In the order in which they were defined.
+std::vector<const CLI::App*> commands_of(const CLI::App& app) {
+  return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
 // The first argument that no option took, as an error.
@@ -143,12 +161,8 @@ std::string sentence(std::string text) {
 
 Result<Invocation> invocation_of(CommandLine& line) {
   if (line.version) return ShowText{version_text()};
-  for (const CLI::App* app :
-       {static_cast<const CLI::App*>(&line.app), static_cast<const CLI::App*>(line.run_command),
-        static_cast<const CLI::App*>(line.batch_command), static_cast<const CLI::App*>(line.inspect_command),
-        static_cast<const CLI::App*>(line.bench_command),
-        static_cast<const CLI::App*>(line.completion_command)})
-    FOLIO_TRY_STATUS(check_rest(line, *app));
+  FOLIO_TRY_STATUS(check_rest(line, line.app));
+  for (const CLI::App* app : commands_of(line.app)) FOLIO_TRY_STATUS(check_rest(line, *app));
   if (line.run_command->parsed()) {
     FOLIO_TRY_STATUS(check_run(line.run));
     return std::move(line.run);
@@ -158,6 +172,18 @@ Result<Invocation> invocation_of(CommandLine& line) {
       return fail(ErrorKind::kInvalid, "folio batch takes two files: the requests, and where the results go");
     return std::move(line.batch);
   }
+  if (line.serve_command->parsed()) {
+    FOLIO_TRY(serve, resolve_serve(line.serve));
+    return serve;
+  }
+  for (const auto& [command, name] :
+       {std::pair(line.pull_command, &line.pull.name), std::pair(line.rm_command, &line.rm.name)})
+    if (command->parsed() && name->empty())
+      return fail(ErrorKind::kInvalid, "folio {} takes the name of a model; 'folio {} --help' says which",
+                  command->get_name(), command->get_name());
+  if (line.pull_command->parsed()) return std::move(line.pull);
+  if (line.list_command->parsed()) return ListOptions{};
+  if (line.rm_command->parsed()) return std::move(line.rm);
   if (line.inspect_command->parsed()) return std::move(line.inspect);
   if (line.bench_command->parsed()) {
     FOLIO_TRY_STATUS(check_bench(line.bench));
@@ -180,6 +206,7 @@ ValueKind kind_of(const std::string& type) {
 CommandSpec describe(const CLI::App& app, std::string name) {
   CommandSpec command{.name = std::move(name), .help = app.get_description(), .flags = {}, .choices = {}};
   for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty()) continue;  // not in --help
     const std::string type = option->get_type_name();
     const ValueKind kind = option->get_items_expected_max() == 0 ? ValueKind::kNone : kind_of(type);
     const std::vector<std::string> choices =
@@ -226,9 +253,7 @@ std::vector<CommandSpec> describe_command_line() {
   CommandLine line;
   define(line);
   std::vector<CommandSpec> commands = {describe(line.app, "")};
-  for (const CLI::App* app : {line.run_command, line.batch_command, line.inspect_command, line.bench_command,
-                              line.completion_command})
-    commands.push_back(describe(*app, app->get_name()));
+  for (const CLI::App* app : commands_of(line.app)) commands.push_back(describe(*app, app->get_name()));
   return commands;
 }
 

@@ -11,6 +11,7 @@
 #include "app/batch_options.h"
 #include "app/bench_options.h"
 #include "app/options.h"
+#include "app/serve_options.h"
 #include "base/result.h"
 
 namespace folio::app {
@@ -20,7 +21,8 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, RunOptions, BatchOptions, InspectOptions, BenchOptions>;
+using Invocation = std::variant<ShowText, RunOptions, ServeOptions, BatchOptions, InspectOptions,
+                                BenchOptions, PullOptions, ListOptions, RmOptions>;
 
 // `arguments` without the program's name. Errors: one sentence about the first argument that is wrong.
 [[nodiscard]] Result<Invocation> parse_command_line(std::span<const std::string> arguments);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "hub/store.h"
 #include "platform/file.h"
 #include "weights/hf_model.h"
 #include "weights/json_text.h"
@@ -32,7 +33,7 @@ std::string folder(const char* variable, std::string_view fallback) {
 }
 
 // generation_config.json as far as sampling goes.
-Result<SamplingFlags> model_sampling(const std::string& model_path) {
+Result<SamplingFlags> generation_config(const std::string& model_path) {
   SamplingFlags found;
   const std::string path = (fs::path(model_path) / "generation_config.json").string();
   std::error_code ignored;
@@ -68,9 +69,9 @@ void choose(T& target, const std::optional<T>& flag, const std::optional<T>& mod
 
 }  // namespace
 
-std::string default_model_path() {
-  return folder("XDG_CACHE_HOME", ".cache") + "/models/" + kDefaultModelFile;
-}
+std::string models_folder() { return folder("XDG_CACHE_HOME", ".cache") + "/models"; }
+
+std::string default_model_path() { return models_folder() + "/" + kDefaultModelFile; }
 
 std::string state_folder() { return folder("XDG_STATE_HOME", ".local/state"); }
 
@@ -83,13 +84,17 @@ Result<std::string> resolve_model(const std::string& model) {
                 "the default model is not at {}: './dev run' fetches it, or give the path of a model", path);
   }
   if (fs::exists(model, ignored)) return model;
+  const auto stored = hub::Store(models_folder()).find(model);
+  if (stored) return stored->path;
+  if (stored.error().kind == ErrorKind::kInvalid) return pass(stored);
   return fail(ErrorKind::kNotFound,
-              "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory",
+              "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory, "
+              "or bring a model with folio pull",
               weights::quote(model));
 }
 
 Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, const std::string& model_path) {
-  FOLIO_TRY(model, model_sampling(model_path));
+  FOLIO_TRY(model, generation_config(model_path));
   sampling::SamplingParams params = kDefaultSampling;
   choose(params.temperature, flags.temperature, model.temperature);
   choose(params.top_k, flags.top_k, model.top_k);
@@ -104,6 +109,20 @@ Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, co
     std::random_device device;
     params.seed = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
+  if (auto valid = params.validate(); !valid)
+    return fail(valid.error().kind, "{}/generation_config.json: {}", model_path, valid.error().message);
+  return params;
+}
+
+Result<sampling::SamplingParams> model_sampling(const std::string& model_path,
+                                                const sampling::SamplingParams& otherwise) {
+  FOLIO_TRY(model, generation_config(model_path));
+  sampling::SamplingParams params = otherwise;
+  choose(params.temperature, {}, model.temperature);
+  choose(params.top_k, {}, model.top_k);
+  choose(params.top_p, {}, model.top_p);
+  choose(params.min_p, {}, model.min_p);
+  choose(params.repetition_penalty, {}, model.repetition_penalty);
   if (auto valid = params.validate(); !valid)
     return fail(valid.error().kind, "{}/generation_config.json: {}", model_path, valid.error().message);
   return params;

@@ -18,6 +18,9 @@ inline constexpr sampling::SamplingParams kDefaultSampling = {
 // $FOLIO_HOME/models, else ${XDG_CACHE_HOME:-~/.cache}/folio/models; the file that ./dev run puts there.
 [[nodiscard]] std::string default_model_path();
 
+// $FOLIO_HOME/models, else ${XDG_CACHE_HOME:-~/.cache}/folio/models: where folio pull puts what it brings.
+[[nodiscard]] std::string models_folder();
+
 // $FOLIO_HOME, else ${XDG_STATE_HOME:-~/.local/state}/folio: history, and the note that the notice was shown.
 [[nodiscard]] std::string state_folder();
 
@@ -28,5 +31,10 @@ inline constexpr sampling::SamplingParams kDefaultSampling = {
 // a seed where none is given. Errors: a generation_config.json that is malformed or out of range, named.
 [[nodiscard]] Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags,
                                                                 const std::string& model_path);
+
+// What generation_config.json of a Hugging Face directory says, and `otherwise` where it says nothing.
+// Errors: as above.
+[[nodiscard]] Result<sampling::SamplingParams> model_sampling(const std::string& model_path,
+                                                              const sampling::SamplingParams& otherwise);
 
 }  // namespace folio::app

@@ -47,6 +47,14 @@ struct InspectOptions {
   std::size_t context_tokens = 0;  // 0: the model's
 };
 
+struct PullOptions {
+  std::string name;  // as hub::parse_reference() takes it
+};
+struct ListOptions {};
+struct RmOptions {
+  std::string name;  // as hub::Store::find() takes it
+};
+
 // The parts of `folio inspect`, in the order in which they are printed.
 inline constexpr const char* kInspectSections[] = {"model",    "metadata", "tensors", "tokenizer",
                                                    "template", "kv",       "cpu"};

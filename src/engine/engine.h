@@ -101,6 +101,8 @@ class Engine {
   std::uint64_t preemptions() const { return scheduler_.preemptions(); }
   scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
   std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
+  // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
+  [[nodiscard]] kv::Reset reset_prefix_cache() { return parts_.cache->reset(); }
   MemoryUse memory_use() const;
 
  private:

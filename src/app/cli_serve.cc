@@ -1,0 +1,49 @@
+// `folio serve` on the command line: the table of serve_flags() for the CLI library, which only collects.
+#include <CLI/CLI.hpp>
+
+#include "app/cli_flags.h"
+#include "app/serve_options.h"
+
+namespace folio::app {
+namespace {
+
+void add_switch(CLI::App* app, const ServeFlag& flag, Assignments& to) {
+  const std::string name(flag.name);
+  app->add_flag_callback(
+         "--" + name, [name, &to] { to.emplace_back(name, "true"); }, flag.help)
+      ->disable_flag_override()
+      ->group(flag.group);
+  app->add_flag_callback(
+         "--no-" + name, [name, &to] { to.emplace_back(name, "false"); }, "the opposite of --" + name)
+      ->disable_flag_override()
+      ->group("");
+}
+
+}  // namespace
+
+void define_serve(CLI::App* app, Assignments& to) {
+  ServeOptions described;
+  for (const ServeFlag& flag : serve_flags(described)) {
+    if (flag.type.empty()) {
+      add_switch(app, flag, to);
+      continue;
+    }
+    const std::string name(flag.name);
+    app->add_option_function<std::string>(
+           "--" + name + std::string(flag.aliases),
+           [name, &to](const std::string& value) { to.emplace_back(name, value); }, flag.help)
+        ->type_name(std::string(flag.type))
+        ->trigger_on_parse()
+        ->group(flag.group);
+  }
+  app->footer(
+      "Examples:\n"
+      "  folio serve                                      the default model at http://127.0.0.1:8000/v1\n"
+      "  folio serve Llama-3.2-1B-Instruct-Q4_K_M.gguf --port 8001 --kv-cache-memory-bytes 8G\n"
+      "  folio serve --config folio.yaml --api-key \"$KEY\"\n\n"
+      "Ctrl-C or SIGTERM lets requests end and takes no new ones; a second one ends at once. vLLM's flags "
+      "for\n"
+      "GPUs are accepted with a warning. docs/serving.md says what the API takes.");
+}
+
+}  // namespace folio::app

@@ -1,0 +1,106 @@
+// The three sources of options: a YAML file, the environment, the command line. The only user of the YAML
+// library.
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "app/nearest.h"
+#include "app/serve_options.h"
+#include "platform/file.h"
+
+namespace folio::app {
+namespace {
+
+constexpr std::size_t kMaxConfigBytes = 1u << 20;
+
+std::string environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  return value == nullptr ? "" : value;
+}
+
+// "max-model-len" -> "FOLIO_MAX_MODEL_LEN"
+std::string variable_of(std::string_view flag) {
+  std::string name = "FOLIO_";
+  for (const char c : flag)
+    name += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return name;
+}
+
+Assignments of_environment(std::span<const ServeFlag> flags) {
+  Assignments found;
+  if (const std::string key = environment("VLLM_API_KEY"); !key.empty()) found.emplace_back("api-key", key);
+  if (const std::string gib = environment("VLLM_CPU_KVCACHE_SPACE"); !gib.empty())
+    found.emplace_back("kv-cache-memory-bytes", gib + "G");
+  if (environment("VLLM_SERVER_DEV_MODE") == "1") found.emplace_back("dev-mode", "true");
+  for (const ServeFlag& flag : flags)
+    if (const std::string value = environment(variable_of(flag.name)); !value.empty() && !flag.group.empty())
+      found.emplace_back(flag.name, value);
+  return found;
+}
+
+// Each flag once, with all that one source says of it.
+Status apply(std::span<const ServeFlag> flags, const Assignments& assignments, const std::string& source) {
+  std::vector<std::string> known, done;
+  for (const ServeFlag& flag : flags) known.emplace_back("--" + std::string(flag.name));
+  for (const auto& [name, value] : assignments) {
+    if (std::ranges::find(done, name) != done.end()) continue;
+    done.push_back(name);
+    const auto flag = std::ranges::find(flags, std::string_view(name), &ServeFlag::name);
+    if (flag == flags.end())
+      return fail(ErrorKind::kInvalid, "{}'{}' is no flag of folio serve{}", source, name,
+                  did_you_mean("--" + name, known));
+    std::vector<std::string> values;
+    for (const auto& [other, more] : assignments)
+      if (other == name) values.push_back(more);
+    if (auto set = flag->set(values); !set)
+      return fail(set.error().kind, "{}{}", source, set.error().message);
+  }
+  return {};
+}
+
+std::string config_file(const Assignments& command_line) {
+  std::string path = environment("FOLIO_CONFIG");
+  for (const auto& [name, value] : command_line)
+    if (name == "config") path = value;
+  return path;
+}
+
+}  // namespace
+
+Result<Assignments> read_config_file(const std::string& path) {
+  FOLIO_TRY(text, platform::read_file(path, kMaxConfigBytes));
+  Assignments found;
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (root.IsNull()) return found;
+    if (!root.IsMap()) return fail(ErrorKind::kInvalid, "{}: is no list of 'flag: value' lines", path);
+    for (const auto& entry : root) {
+      auto name = entry.first.as<std::string>();
+      std::ranges::replace(name, '_', '-');
+      if (entry.second.IsScalar())
+        found.emplace_back(name, entry.second.as<std::string>());
+      else if (entry.second.IsSequence())
+        for (const auto& item : entry.second) found.emplace_back(name, item.as<std::string>());
+      else
+        return fail(ErrorKind::kInvalid, "{}: '{}' takes a value or a list of values", path, name);
+    }
+  } catch (const YAML::Exception& error) {
+    return fail(ErrorKind::kInvalid, "{}: is no YAML: line {}: {}", path, error.mark.line + 1, error.msg);
+  }
+  return found;
+}
+
+Result<ServeOptions> resolve_serve(const Assignments& command_line) {
+  ServeOptions options;
+  const std::vector<ServeFlag> flags = serve_flags(options);
+  if (const std::string path = config_file(command_line); !path.empty()) {
+    FOLIO_TRY(of_file, read_config_file(path));
+    FOLIO_TRY_STATUS(apply(flags, of_file, path + ": "));
+  }
+  FOLIO_TRY_STATUS(apply(flags, of_environment(flags), "environment: "));
+  FOLIO_TRY_STATUS(apply(flags, command_line, ""));
+  return options;
+}
+
+}  // namespace folio::app

@@ -1,0 +1,86 @@
+#include "server/generator.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace folio::server {
+namespace {
+
+// A model without a chat template would go on with the next speaker.
+constexpr const char* kNextSpeaker = "\nUser:";
+
+// A BOS alone begins a text; anything else is gone on with.
+bool holds_text(const engine::Engine& engine, const std::vector<TokenId>& tokens) {
+  return !std::ranges::all_of(tokens, [&](TokenId token) { return engine.tokenizer().is_special(token); });
+}
+
+engine::GenerationRequest to_engine(const Request& request, const engine::Engine& engine) {
+  engine::GenerationRequest made;
+  made.sampling = request.sampling;
+  if (request.max_tokens) made.max_tokens = *request.max_tokens;
+  made.stop = request.stop;
+  if (request.endpoint == kChat && engine.chat_template().name() == "transcript (fallback)")
+    made.stop.emplace_back(kNextSpeaker);
+  if (request.ignore_eos) made.end_tokens = engine::EndTokens::kIgnore;
+  made.cache_salt = request.cache_salt;
+  return made;
+}
+
+}  // namespace
+
+Generator::Generator(std::unique_ptr<engine::Engine> engine, std::function<void()> on_news)
+    : engine_(std::move(engine)), on_news_(std::move(on_news)) {
+  EngineState state;
+  state.kv = engine_->kv_stats();
+  longest_tokens_ =
+      std::min(engine_->context_tokens(), state.kv.blocks * engine_->kv_geometry().block_tokens());
+  state_.put(state);
+  worker_ = std::make_unique<platform::Worker>("folio-engine", [this] { return work(); });
+}
+
+Generator::~Generator() = default;
+
+platform::Work Generator::work() {
+  while (auto command = commands_.try_pop()) (*command)();
+  const bool stepped = engine_->step();
+  state_.put({.running = engine_->running(),
+              .waiting = engine_->waiting(),
+              .preemptions = engine_->preemptions(),
+              .kv = engine_->kv_stats()});
+  on_news_();
+  return stepped ? platform::Work::kMore : platform::Work::kNone;
+}
+
+Result<Generation> Generator::submit(const Request& request, std::vector<std::vector<TokenId>> prompts,
+                                     std::uint64_t seed) {
+  Generation generation;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    engine::GenerationRequest made = to_engine(request, *engine_);
+    made.sampling.seed = seed;
+    made.prompt = std::move(prompts[i]);
+    if (request.endpoint == kCompletions && holds_text(*engine_, made.prompt))
+      made.text_start = text::TextStart::kContinued;
+    auto job = engine_->submit(std::move(made));
+    if (!job) {
+      cancel(generation);
+      return pass(std::move(job));
+    }
+    generation.ids.push_back(job->id);
+    generation.sources.push_back({.stream = job->stream, .prompt = i});
+  }
+  worker_->wake();
+  return generation;
+}
+
+void Generator::cancel(const Generation& generation) {
+  for (const SequenceId id : generation.ids) engine_->cancel(id);
+  worker_->wake();
+}
+
+void Generator::reset_prefix_cache(std::function<void(bool)> done) {
+  auto command = [this, done] { done(engine_->reset_prefix_cache() == kv::Reset::kDone); };
+  if (commands_.try_push(std::move(command)) != Push::kDone) return done(false);
+  worker_->wake();
+}
+
+}  // namespace folio::server

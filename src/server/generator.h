@@ -1,0 +1,72 @@
+// Generator: the engine on a thread of its own, and the only user of it that changes anything. What the
+// engine learns to do is turned on here and in the tables of request.h.
+//
+// Thread rule: every member from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/bounded_queue.h"
+#include "engine/engine.h"
+#include "platform/latest.h"
+#include "platform/worker.h"
+#include "server/request.h"
+
+namespace folio::server {
+
+// What the engine's thread last saw.
+struct EngineState {
+  std::size_t running = 0, waiting = 0;
+  std::uint64_t preemptions = 0;
+  kv::KvStats kv;
+};
+
+// One answer on its way, and which of the request's prompts it answers.
+struct Source {
+  std::shared_ptr<engine::TokenStream> stream;
+  std::size_t prompt = 0;
+};
+
+// What a request has set going: its answers by prompt, then choice, and what cancel() takes.
+struct Generation {
+  std::vector<Source> sources;
+  std::vector<SequenceId> ids;
+};
+
+class Generator {
+ public:
+  // `on_news` is called on the engine's thread after a step; streams may hold something new. It returns at
+  // once.
+  Generator(std::unique_ptr<engine::Engine> engine, std::function<void()> on_news);
+  ~Generator();  // after the step that is under way
+
+  // What is immutable: tokenizer, template, shapes.
+  const engine::Engine& engine() const { return *engine_; }
+  // Tokens of prompt and answer together, at most.
+  std::size_t longest_tokens() const { return longest_tokens_; }
+  EngineState state() const { return state_.get(); }
+
+  // Every prompt or none. Errors: those of Engine::submit; kTooLarge is a full queue.
+  [[nodiscard]] Result<Generation> submit(const Request& request, std::vector<std::vector<TokenId>> prompts,
+                                          std::uint64_t seed);
+  void cancel(const Generation& generation);
+  // `done` is called on the engine's thread; false: generations are running.
+  void reset_prefix_cache(std::function<void(bool)> done);
+
+ private:
+  platform::Work work();
+
+  std::unique_ptr<engine::Engine> engine_;
+  std::function<void()> on_news_;
+  std::size_t longest_tokens_;
+  platform::Latest<EngineState> state_;
+  BoundedQueue<std::function<void()>> commands_{64};  // for the engine's thread
+  std::unique_ptr<platform::Worker> worker_;          // last: it uses all of the above
+};
+
+}  // namespace folio::server

@@ -1,0 +1,185 @@
+#include "server/http_server.h"
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <csignal>
+#include <filesystem>
+#include <utility>
+
+#include "server/connection.h"
+
+namespace folio::server {
+namespace {
+
+using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
+using Endpoint = asio::generic::stream_protocol::endpoint;
+
+constexpr auto kAcceptPause = std::chrono::milliseconds(100);  // when the system has no descriptor left
+
+struct Address {
+  Endpoint endpoint;
+  asio::generic::stream_protocol protocol;
+};
+
+Result<Address> resolve(asio::io_context& io, const HttpOptions& options) {
+  boost::system::error_code error;
+  if (!options.unix_socket.empty()) {
+    namespace fs = std::filesystem;
+    std::error_code ignored;
+    if (fs::status(options.unix_socket, ignored).type() == fs::file_type::socket)
+      fs::remove(options.unix_socket, ignored);  // left by a server that ended
+    if (options.unix_socket.size() > 107)
+      return fail(ErrorKind::kInvalid, "--uds: the path of a Unix socket has at most 107 bytes, not {}",
+                  options.unix_socket.size());
+    return Address{asio::local::stream_protocol::endpoint(options.unix_socket),
+                   asio::local::stream_protocol()};
+  }
+  asio::ip::tcp::resolver resolver(io);
+  const auto found =
+      resolver.resolve(options.host, std::to_string(options.port), asio::ip::tcp::resolver::passive, error);
+  if (error || found.empty())
+    return fail(ErrorKind::kInvalid, "--host: '{}' is no address of this machine: {}", options.host,
+                error.message());
+  const asio::ip::tcp::endpoint endpoint = *found.begin();
+  return Address{endpoint, endpoint.protocol()};
+}
+
+std::string format_address(const Acceptor& acceptor, const HttpOptions& options) {
+  if (!options.unix_socket.empty()) return "unix:" + options.unix_socket;
+  boost::system::error_code error;
+  const Endpoint bound = acceptor.local_endpoint(error);
+  asio::ip::tcp::endpoint tcp;
+  const std::size_t bytes = std::min<std::size_t>(bound.size(), tcp.capacity());
+  if (error) return {};
+  std::copy_n(reinterpret_cast<const char*>(bound.data()), bytes, reinterpret_cast<char*>(tcp.data()));
+  tcp.resize(bytes);
+  const std::string host = tcp.address().to_string();
+  return tcp.address().is_v6() ? fmt::format("http://[{}]:{}", host, tcp.port())
+                               : fmt::format("http://{}:{}", host, tcp.port());
+}
+
+}  // namespace
+
+struct HttpServer::State {
+  asio::io_context io{1};
+  Acceptor acceptor{io};
+  asio::signal_set signals{io};
+  asio::steady_timer pause{io};
+  ConnectionPool pool;
+  std::string address, unix_socket;
+  int signal_count = 0;
+  asio::thread_pool workers{1};
+
+  State(const HttpLimits& limits, Handler& handler)
+      : pool{.limits = limits, .handler = handler, .open = {}} {}
+
+  Status open(const HttpOptions& options) {
+    FOLIO_TRY(where, resolve(io, options));
+    boost::system::error_code error;
+    acceptor.open(where.protocol, error);
+    if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    if (!error) acceptor.bind(where.endpoint, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error) {
+      const std::string what = options.unix_socket.empty() ? fmt::format("{}:{}", options.host, options.port)
+                                                           : options.unix_socket;
+      return fail(ErrorKind::kIo, "cannot listen on {}: {}; choose another with --port, --host or --uds",
+                  what, error.message());
+    }
+    unix_socket = options.unix_socket;
+    address = format_address(acceptor, options);
+    signals.add(SIGINT, error);
+    signals.add(SIGTERM, error);
+    return {};
+  }
+
+  void accept() {
+    acceptor.async_accept([this](boost::system::error_code error, Socket socket) {
+      if (error == asio::error::operation_aborted) return;
+      if (error) {
+        pause.expires_after(kAcceptPause);
+        pause.async_wait([this](boost::system::error_code stopped) {
+          if (!stopped) accept();
+        });
+        return;
+      }
+      take(std::move(socket));
+      accept();
+    });
+  }
+
+  void take(Socket socket) {
+    if (pool.open.size() >= 2 * pool.limits.connections) return;  // those told so are not gone yet
+    boost::system::error_code ignored;
+    socket.set_option(asio::ip::tcp::no_delay(true), ignored);  // a Unix socket has no such option
+    auto connection = std::make_shared<Connection>(std::move(socket), pool);
+    const bool full = pool.open.size() >= pool.limits.connections;
+    pool.open.insert(connection);
+    if (full)
+      connection->refuse(
+          503, fmt::format("{} connections are open, as many as --max-connections allows; try again later",
+                           pool.limits.connections));
+    else
+      connection->start();
+  }
+
+  void wait_for_signal() {
+    signals.async_wait([this](boost::system::error_code error, int) {
+      if (error) return;
+      pool.handler.on_signal(++signal_count);
+      wait_for_signal();
+    });
+  }
+};
+
+HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+HttpServer::~HttpServer() {
+  finish_work();
+  const auto open = std::exchange(state_->pool.open, {});
+  for (const auto& connection : open) connection->abort();
+  if (!state_->unix_socket.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove(state_->unix_socket, ignored);
+  }
+}
+
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(const HttpOptions& options, Handler& handler) {
+  auto state = std::make_unique<State>(options.limits, handler);
+  FOLIO_TRY_STATUS(state->open(options));
+  return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
+}
+
+const std::string& HttpServer::address() const { return state_->address; }
+
+void HttpServer::run() {
+  state_->accept();
+  state_->wait_for_signal();
+  state_->io.run();
+}
+
+void HttpServer::stop() { state_->io.stop(); }
+
+void HttpServer::post(std::function<void()> task) { asio::post(state_->io, std::move(task)); }
+
+void HttpServer::work(std::function<void()> task) { asio::post(state_->workers, std::move(task)); }
+
+void HttpServer::finish_work() { state_->workers.join(); }
+
+void HttpServer::close_idle(std::function<void()> done) {
+  state_->pool.closing = true;
+  state_->pool.on_drained = std::move(done);
+  const auto open = state_->pool.open;
+  for (const auto& connection : open) connection->close_if_idle();
+  state_->pool.tell_if_drained();
+}
+
+std::size_t HttpServer::exchanges() const { return state_->pool.exchanges; }
+
+std::size_t HttpServer::connections() const { return state_->pool.open.size(); }
+
+}  // namespace folio::server

@@ -1,0 +1,62 @@
+// HttpServer: HTTP/1.1 over TCP or a Unix socket, on one I/O thread. Knows connections and limits, no API.
+//
+// Thread rule: run() is the I/O thread; post() and work() from any thread; the rest before run() or on the
+// I/O thread. Errors of clients end their connection, with an answer from Handler::protocol_error() where one
+// can be sent. With connection.cc the only user of Asio and Beast.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "server/http.h"
+
+namespace folio::server {
+
+struct HttpLimits {
+  std::size_t header_bytes = 65'536;
+  std::size_t body_bytes = std::size_t{16} << 20;
+  std::size_t connections = 1024;
+  double idle_s = 75;     // without a request
+  double request_s = 30;  // from a request's first byte to its last
+  double stall_s = 60;    // a client that takes nothing of its answer
+};
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8000;  // 0: any that is free
+  std::string unix_socket;    // a path; not empty: instead of host and port
+  HttpLimits limits;
+};
+
+class HttpServer {
+ public:
+  // Listens; clients wait until run(). `handler` outlives the server. Errors: an address that cannot be
+  // bound.
+  [[nodiscard]] static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions& options,
+                                                                  Handler& handler);
+  ~HttpServer();
+
+  const std::string& address() const;  // "http://127.0.0.1:8000", "unix:/run/folio.sock"
+
+  void run();                             // until stop()
+  void stop();                            // ends connections as they are
+  void post(std::function<void()> task);  // runs on the I/O thread
+  void work(std::function<void()> task);  // runs on a thread for what would hold up the I/O thread; in order
+  // Closes connections without a request, the others after their answer; then calls `done`. New ones are
+  // taken.
+  void close_idle(std::function<void()> done);
+  void finish_work();             // waits for what work() was given; before the end
+  std::size_t exchanges() const;  // requests that are not wholly answered yet
+  std::size_t connections() const;
+
+ private:
+  struct State;
+  explicit HttpServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace folio::server

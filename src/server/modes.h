@@ -1,0 +1,11 @@
+// How a server behaves where there is a choice.
+#pragma once
+
+namespace folio::server {
+
+enum class Mode { kNormal, kDevelopment };  // kDevelopment: /reset_prefix_cache
+enum class Tenants { kShared, kByKey };     // kByKey: API keys never share cached blocks
+enum class RequestIds { kHide, kShow };     // X-Request-Id in answers
+enum class CachedTokens { kShow, kHide };   // prompt_tokens_details in usage
+
+}  // namespace folio::server

@@ -1,0 +1,108 @@
+#include "server/prepare.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace folio::server {
+namespace {
+
+const char* prompt_field(const Request& request) { return request.endpoint == kChat ? "messages" : "prompt"; }
+
+ApiError prompt_error(const Request& request, const Error& error) {
+  return {.message = fmt::format("'{}' cannot be used: {}", prompt_field(request), error.message),
+          .param = prompt_field(request)};
+}
+
+void truncate(const ServedModel& served, const Request& request, std::vector<TokenId>& tokens) {
+  if (!request.truncate_prompt_tokens) return;
+  const std::size_t keep = std::min(*request.truncate_prompt_tokens, served.longest_tokens - 1);
+  if (tokens.size() > keep) tokens.erase(tokens.begin(), tokens.end() - static_cast<std::ptrdiff_t>(keep));
+}
+
+Checked<void> check_length(const ServedModel& served, const Request& request,
+                           const std::vector<TokenId>& tokens) {
+  if (tokens.empty())
+    return refuse_field(prompt_field(request),
+                        "is empty, and this model has no BOS token to begin with; give a text");
+  const std::size_t vocabulary = served.engine.config().vocab;
+  for (const TokenId token : tokens)
+    if (static_cast<std::size_t>(raw(token)) >= vocabulary)
+      return refuse_field(prompt_field(request), "holds token {}, outside the vocabulary of {}", raw(token),
+                          vocabulary);
+  const std::size_t most = served.longest_tokens;
+  const std::size_t answer = request.max_tokens.value_or(1);
+  if (tokens.size() + answer <= most) return {};
+  const std::string_view field = tokens.size() + 1 > most ? prompt_field(request) : "max_tokens";
+  return std::unexpected(
+      ApiError{.message = fmt::format(
+                   "This model's maximum context length is {} tokens. The prompt has {} and the answer may "
+                   "have {}: {} in all; shorten the prompt or lower max_tokens",
+                   most, tokens.size(), answer, tokens.size() + answer),
+               .param = std::string(field),
+               .code = "context_length_exceeded"});
+}
+
+}  // namespace
+
+Checked<void> check_model(const ServedModel& served, const std::string& name) {
+  if (name.empty() || std::ranges::find(served.names, name) != served.names.end()) return {};
+  return std::unexpected(ApiError{.status = 404,
+                                  .message = fmt::format("The model {} does not exist; this server has: {}",
+                                                         shown(Json(name)), fmt::join(served.names, ", ")),
+                                  .param = "model",
+                                  .code = "model_not_found"});
+}
+
+Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request) {
+  const auto encoded = served.chat_template.encode(
+      served.engine.tokenizer(),
+      {.messages_json = to_text(request.messages),
+       .documents_json = request.documents,
+       .kwargs_json = request.kwargs,
+       .generation_prompt =
+           request.add_generation_prompt ? text::GenerationPrompt::kAdd : text::GenerationPrompt::kOmit});
+  if (!encoded) return std::unexpected(prompt_error(request, encoded.error()));
+  PreparedPrompt prompt{.tokens = encoded->tokens, .text = encoded->text};
+  const auto bos = served.engine.tokenizer().bos();
+  if (request.add_special_tokens.value_or(false) && bos) prompt.tokens.insert(prompt.tokens.begin(), *bos);
+  truncate(served, request, prompt.tokens);
+  return prompt;
+}
+
+Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& request,
+                                      const Prompt& prompt) {
+  const text::Tokenizer& tokenizer = served.engine.tokenizer();
+  PreparedPrompt made;
+  if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
+    made.tokens = *tokens;
+    if (request.echo) made.text = tokenizer.decode(*tokens, text::SpecialText::kSkip);
+  } else {
+    made.text = std::get<std::string>(prompt);
+    const bool special = request.add_special_tokens.value_or(true);
+    auto tokens_of =
+        tokenizer.encode(made.text, {.special = text::SpecialInput::kParse,
+                                     .add = special ? text::AddTokens::kYes : text::AddTokens::kNo});
+    if (!tokens_of) return std::unexpected(prompt_error(request, tokens_of.error()));
+    made.tokens = std::move(*tokens_of);
+  }
+  truncate(served, request, made.tokens);
+  return made;
+}
+
+Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request) {
+  FOLIO_ASK_STATUS(check_model(served, request.model));
+  std::vector<PreparedPrompt> prompts;
+  if (request.endpoint == kChat) {
+    FOLIO_ASK(prompt, encode_chat(served, request));
+    prompts.push_back(std::move(prompt));
+  }
+  for (const Prompt& prompt : request.prompts) {
+    FOLIO_ASK(made, encode_prompt(served, request, prompt));
+    prompts.push_back(std::move(made));
+  }
+  for (const PreparedPrompt& prompt : prompts) FOLIO_ASK_STATUS(check_length(served, request, prompt.tokens));
+  return prompts;
+}
+
+}  // namespace folio::server

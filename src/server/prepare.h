@@ -1,0 +1,35 @@
+// From a checked request to tokens: template, tokenizer, lengths. Pure; any thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/request.h"
+
+namespace folio::server {
+
+// What a request is prepared for.
+struct ServedModel {
+  const engine::Engine& engine;             // its immutable part
+  const text::ChatTemplate& chat_template;  // the model's, or another for all requests
+  const std::vector<std::string>& names;    // at least one
+  std::size_t longest_tokens;               // of prompt and answer together
+};
+
+struct PreparedPrompt {
+  std::vector<TokenId> tokens;
+  std::string text;  // as rendered or sent; of token ids, what they say
+};
+
+// Errors: 404 naming the models served.
+[[nodiscard]] Checked<void> check_model(const ServedModel& served, const std::string& name);
+// The conversation as tokens. Errors: those of the template, as 400.
+[[nodiscard]] Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request);
+[[nodiscard]] Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& request,
+                                                    const Prompt& prompt);
+// One for each answer. Errors: also 400 for a prompt, or a prompt and max_tokens, that is too long, saying
+// both lengths.
+[[nodiscard]] Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request);
+
+}  // namespace folio::server

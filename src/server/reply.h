@@ -1,0 +1,74 @@
+// Reply: one request's answers on their way from the engine to the client, whole or as a stream.
+//
+// Thread rule: the I/O thread. Memory: what the client has not taken yet waits in the exchange; the answers'
+// own length bounds it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/http.h"
+#include "server/metrics.h"
+#include "server/prepare.h"
+#include "server/response_text.h"
+
+namespace folio::server {
+
+using Clock = std::chrono::steady_clock;
+
+class Reply {
+ public:
+  struct Parts {
+    ResponseHead head;
+    Request request;
+    std::vector<PreparedPrompt> prompts;
+    Generation generation;
+    std::vector<Header> headers;  // of the response
+    Clock::time_point came;
+    std::shared_ptr<Exchange> exchange;
+  };
+  enum class State { kRunning, kEnded };
+
+  // Begins the stream, if it is one.
+  explicit Reply(Parts parts);
+
+  // Passes on what the engine has put since the last call.
+  State pump(Metrics& metrics);
+  // The client is gone: what follows is counted, and sent to nobody.
+  void abandon() { exchange_ = nullptr; }
+
+  const Generation& generation() const { return parts_.generation; }
+
+ private:
+  struct Choice {
+    std::string text;
+    std::vector<TokenId> tokens;
+    std::size_t generated = 0;
+    bool begun = false;
+    std::optional<engine::FinishReason> finish;
+    engine::GenerationStats stats;
+    Clock::time_point last_token;
+  };
+
+  void take(std::size_t index, Metrics& metrics);
+  void measure(Choice& choice, std::size_t tokens, Metrics& metrics) const;
+  void stream(std::size_t index, engine::Delta delta);
+  void end_stream();
+  void respond_whole();
+  const PreparedPrompt& prompt_of(std::size_t index) const;
+  ChoiceText first_text(std::size_t index) const;
+  Usage usage() const;
+  Usage usage_of(std::size_t index) const;
+  const Error* failure() const;
+
+  Parts parts_;
+  std::shared_ptr<Exchange> exchange_;
+  std::vector<Choice> choices_;
+};
+
+}  // namespace folio::server

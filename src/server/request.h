@@ -1,0 +1,73 @@
+// The bodies of /v1/chat/completions and /v1/completions, checked field by field. What a field may hold is in
+// one table (request_fields.cc), what folio refuses by name in another (refused_fields.cc); /openapi.json is
+// made of the same tables.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "engine/engine.h"
+#include "server/json.h"
+
+namespace folio::server {
+
+enum Endpoint : unsigned { kChat = 1, kCompletions = 2, kBoth = 3 };
+
+inline constexpr std::size_t kMaxPrompts = 128;
+inline constexpr std::size_t kDefaultCompletionTokens = 16;
+
+using Prompt = std::variant<std::string, std::vector<TokenId>>;
+
+struct Request {
+  Endpoint endpoint = kChat;
+  std::string model;              // empty: whatever is served
+  std::vector<Prompt> prompts;    // of a completion
+  Json messages = Json::array();  // of a chat, every content a text
+  std::string documents, kwargs;  // JSON for the template; empty: none
+  sampling::SamplingParams sampling;
+  std::optional<std::uint64_t> seed;  // unset: drawn
+  std::optional<std::size_t> max_tokens;
+  std::vector<std::string> stop;
+  std::string cache_salt, request_id;
+  std::optional<std::size_t> truncate_prompt_tokens;  // keep the last ones
+  std::optional<bool> add_special_tokens;
+  bool add_generation_prompt = true;
+  bool ignore_eos = false;
+  bool echo = false;
+  bool stream = false;
+  bool include_usage = false;
+  bool continuous_usage = false;
+  bool return_token_ids = false;
+};
+
+// `defaults`: what sampling fields mean where they are absent. Errors: 400 naming the first field that is
+// wrong, missing, refused or unknown.
+[[nodiscard]] Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
+                                             const sampling::SamplingParams& defaults);
+
+// The two tables, for parse_request() and /openapi.json.
+struct Field {
+  std::string_view name;
+  Endpoint endpoints;
+  std::string_view schema;  // JSON Schema of the value
+  Checked<void> (*read)(const Json& value, std::string_view name, Request& request);
+};
+struct RefusedField {
+  std::string_view name;
+  Endpoint endpoints;
+  std::string_view neutral;  // JSON list of the values that ask for nothing, besides null
+  std::string_view why;      // the end of "'name' ..."
+};
+[[nodiscard]] std::span<const Field> request_fields();
+[[nodiscard]] std::span<const RefusedField> refused_fields();
+
+// The `messages` of a chat: roles and contents checked, contents made texts.
+[[nodiscard]] Checked<Json> read_messages(const Json& value, std::string_view name);
+
+}  // namespace folio::server

@@ -1,0 +1,355 @@
+#include "server/service.h"
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+#include <utility>
+
+#include "base/hash.h"
+
+namespace folio::server {
+namespace {
+
+constexpr std::size_t kMaxRequestIdBytes = 128;
+constexpr int kRetryAfterS = 2;
+
+// What clients of other servers ask for, and where to go instead.
+struct MissingRoom {
+  std::string_view prefix, why;
+};
+constexpr MissingRoom kMissing[] = {
+    {"/api/", "folio speaks OpenAI's API, not Ollama's: use /v1/chat/completions or /v1/completions"},
+    {"/v1/embeddings", "embeddings are not supported yet"},
+    {"/v1/responses", "the Responses API is not supported yet; use /v1/chat/completions"},
+    {"/v1/messages", "the Messages API is not supported yet; use /v1/chat/completions"},
+    {"/v1/audio", "folio serves text models only"},
+    {"/v1/images", "folio serves text models only"},
+    {"/v1/load_lora_adapter", "adapters are not supported yet"},
+    {"/v1/unload_lora_adapter", "adapters are not supported yet"},
+};
+
+std::uint64_t random_bits() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+// The time depends on the lengths alone.
+bool equal_in_constant_time(std::string_view given, std::string_view key) {
+  unsigned difference = given.size() == key.size() ? 0 : 1;
+  for (std::size_t i = 0; i < given.size(); ++i)
+    difference |= static_cast<unsigned char>(given[i]) ^
+                  static_cast<unsigned char>(key[key.empty() ? 0 : i % key.size()]);
+  return difference == 0 && !key.empty();
+}
+
+bool is_plain(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+MetricFacts facts_of(const engine::Engine& engine, const ServiceOptions& options, std::size_t longest) {
+  return {.model_name = options.model_names.front(),
+          .longest_tokens = longest,
+          .block_tokens = engine.kv_geometry().block_tokens(),
+          .blocks = engine.kv_stats().blocks,
+          .kv_type = std::string(kernels::name(engine.kv_geometry().shape().type))};
+}
+
+std::size_t longest_of(const engine::Engine& engine) {
+  return std::min(engine.context_tokens(), engine.kv_stats().blocks * engine.kv_geometry().block_tokens());
+}
+
+}  // namespace
+
+Service::Service(std::unique_ptr<engine::Engine> engine, ServiceOptions options)
+    : options_(std::move(options)),
+      engine_(std::move(engine)),
+      kv_blocks_(engine_->kv_stats().blocks),
+      longest_tokens_(longest_of(*engine_)),
+      started_s_(std::time(nullptr)),
+      next_seed_(options_.seed.value_or(random_bits())),
+      metrics_(facts_of(*engine_, options_, longest_tokens_)) {}
+
+Service::~Service() = default;
+
+std::span<const Service::Route> Service::routes() {
+  using enum Route::Access;
+  static constexpr Route kRoutes[] = {
+      {"GET", "/health", kOpen, &Service::health},
+      {"GET", "/ping", kOpen, &Service::health},
+      {"POST", "/ping", kOpen, &Service::health},
+      {"GET", "/version", kOpen, &Service::version},
+      {"GET", "/load", kOpen, &Service::load},
+      {"GET", "/metrics", kOpen, &Service::metrics_text},
+      {"GET", "/openapi.json", kOpen, &Service::openapi},
+      {"GET", "/v1/models", kKey, &Service::models},
+      {"POST", "/v1/chat/completions", kKey, &Service::chat},
+      {"POST", "/v1/completions", kKey, &Service::completions},
+      {"POST", "/v1/chat/completions/render", kKey, &Service::render_chat},
+      {"POST", "/v1/completions/render", kKey, &Service::render_completions},
+      {"POST", "/tokenize", kKey, &Service::tokenize},
+      {"POST", "/detokenize", kKey, &Service::detokenize},
+      {"POST", "/reset_prefix_cache", kKey, &Service::reset_prefix_cache},
+  };
+  return kRoutes;
+}
+
+void Service::run(HttpServer& server) {
+  server_ = &server;
+  generator_ = std::make_unique<Generator>(std::move(engine_), [this] {
+    if (!pump_is_due_.exchange(true)) server_->post([this] { pump(); });
+  });
+  server.run();
+  // The threads of both use both: they end before either goes.
+  server.finish_work();
+  replies_.clear();
+  generator_.reset();
+}
+
+// ---- every request
+
+void Service::handle(std::shared_ptr<Exchange> exchange, HttpRequest request) {
+  auto call = std::make_shared<Call>();
+  call->exchange = std::move(exchange);
+  call->request = std::move(request);
+  call->route = "other";
+  identify(*call);
+  if (call->request.method == "OPTIONS")
+    return respond(call, HttpResponse{.status = 204, .body = {}, .headers = {}});
+  ApiError error;
+  const Route* route = find_route(call->request, error);
+  if (route == nullptr) {
+    if (error.status == 405 || has_key(*call)) return respond(call, error);
+  } else {
+    call->route = route->path;
+  }
+  if ((route == nullptr || route->access == Route::Access::kKey) && !has_key(*call))
+    return respond(
+        call, ApiError{.status = 401,
+                       .message = "The API key is missing or wrong; send it as 'Authorization: Bearer KEY'",
+                       .param = {},
+                       .code = "invalid_api_key"});
+  (this->*route->answer)(call);
+}
+
+void Service::identify(Call& call) const {
+  const std::string* id = call.request.find("x-request-id");
+  const bool usable = id != nullptr && !id->empty() && id->size() <= kMaxRequestIdBytes && is_plain(*id);
+  call.id = usable ? *id : fmt::format("{:016x}{:016x}", random_bits(), random_bits());
+  if (options_.request_ids == RequestIds::kShow) call.headers.push_back({"X-Request-Id", call.id});
+  const std::string* origin = call.request.find("origin");
+  if (origin == nullptr) return;
+  const bool all = std::ranges::find(options_.allowed_origins, "*") != options_.allowed_origins.end();
+  if (!all && std::ranges::find(options_.allowed_origins, *origin) == options_.allowed_origins.end()) return;
+  call.headers.push_back({"Access-Control-Allow-Origin", all ? "*" : *origin});
+  if (!all) call.headers.push_back({"Vary", "Origin"});
+  call.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id"});
+  if (call.request.method != "OPTIONS") return;
+  call.headers.push_back({"Access-Control-Allow-Methods", "GET, POST, OPTIONS"});
+  const std::string* wanted = call.request.find("access-control-request-headers");
+  call.headers.push_back({"Access-Control-Allow-Headers", wanted == nullptr ? "*" : *wanted});
+  call.headers.push_back({"Access-Control-Max-Age", "600"});
+}
+
+bool Service::has_key(Call& call) const {
+  if (options_.api_keys.empty()) return true;
+  const std::string* header = call.request.find("authorization");
+  constexpr std::string_view kScheme = "bearer ";
+  const bool bearer =
+      header != nullptr && equal_ignoring_case(std::string_view(*header).substr(0, kScheme.size()), kScheme);
+  const std::string_view given =
+      bearer ? std::string_view(*header).substr(kScheme.size()) : std::string_view();
+  bool found = false;
+  for (std::size_t i = 0; i < options_.api_keys.size(); ++i) {
+    if (!equal_in_constant_time(given, options_.api_keys[i])) continue;
+    found = true;
+    if (options_.tenants == Tenants::kByKey) call.salt = fmt::format("key {}:", i);
+  }
+  return found;
+}
+
+const Service::Route* Service::find_route(const HttpRequest& request, ApiError& error) const {
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  std::string allowed;
+  for (const Route& route : routes()) {
+    const bool models = route.path == "/v1/models" && request.path.starts_with("/v1/models/");
+    if (route.path != request.path && !models) continue;
+    if (route.path == "/reset_prefix_cache" && options_.mode != Mode::kDevelopment) break;
+    if (route.method == method) return &route;
+    allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
+  }
+  if (!allowed.empty()) {
+    error = {
+        .status = 405,
+        .message = fmt::format("{} takes {}, not {}", request.path, allowed, shown(Json(request.method))),
+        .param = {},
+        .code = {}};
+    return nullptr;
+  }
+  error = {.status = 404,
+           .message = fmt::format("There is no {}; GET /openapi.json lists what there is",
+                                  shown(Json(request.path))),
+           .param = {},
+           .code = {}};
+  for (const MissingRoom& room : kMissing)
+    if (request.path.starts_with(room.prefix))
+      error.message = fmt::format("There is no {}: {}", shown(Json(request.path)), room.why);
+  if (request.path == "/reset_prefix_cache")
+    error.message =
+        "/reset_prefix_cache is there in development mode only: VLLM_SERVER_DEV_MODE=1 or --dev-mode";
+  return nullptr;
+}
+
+void Service::respond(const CallPointer& call, HttpResponse response) {
+  if (call->gone) return;
+  metrics_.answered(call->route, response.status);
+  response.headers.insert(response.headers.begin(), call->headers.begin(), call->headers.end());
+  call->exchange->respond(std::move(response));
+}
+
+void Service::respond_later(const CallPointer& call, Body (Service::*produce)(const Call&) const) {
+  call->exchange->on_gone = [call] { call->gone = true; };
+  server_->work([this, call, produce] {
+    Body body;
+    try {
+      body = (this->*produce)(*call);
+    } catch (const std::exception&) {
+      body = std::unexpected(
+          ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
+    }
+    server_->post([this, call, body = std::move(body)] {
+      if (body)
+        respond(call, HttpResponse{.body = *body, .headers = {}});
+      else
+        respond(call, body.error());
+    });
+  });
+}
+
+HttpResponse Service::protocol_error(int status, std::string_view message) {
+  metrics_.answered("none", status);
+  return error_response({.status = status, .message = std::string(message), .param = {}, .code = {}});
+}
+
+void Service::on_signal(int count) {
+  if (count > 1 && options_.on_second_signal) options_.on_second_signal();
+  draining_ = true;
+  server_->close_idle([this] { server_->stop(); });
+}
+
+// ---- generations
+
+struct Service::Made {
+  Request request;
+  std::vector<PreparedPrompt> prompts;
+};
+
+void Service::generate(const CallPointer& call, Endpoint endpoint) {
+  if (draining_)
+    return respond(call, ApiError{.status = 503,
+                                  .message = "The server is shutting down",
+                                  .param = {},
+                                  .code = {},
+                                  .retry_after_s = kRetryAfterS});
+  if (auto room = check_queue(1); !room) return respond(call, room.error());
+  ++preparing_;
+  call->exchange->on_gone = [call] { call->gone = true; };
+  server_->work([this, call, endpoint] {
+    auto made = std::make_shared<Checked<Made>>();
+    try {
+      *made = make(*call, endpoint);
+    } catch (const std::exception&) {
+      *made = std::unexpected(
+          ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
+    }
+    server_->post([this, call, made] {
+      --preparing_;
+      if (call->gone) return;
+      if (*made)
+        start(call, std::move(**made));
+      else
+        respond(call, made->error());
+    });
+  });
+}
+
+Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const {
+  FOLIO_ASK(request, parse_request(endpoint, call.request.body, options_.sampling));
+  FOLIO_ASK(prompts, prepare(served(), request));
+  return Made{std::move(request), std::move(prompts)};
+}
+
+Checked<void> Service::check_queue(std::size_t more) const {
+  std::size_t unfinished = preparing_;
+  for (const auto& reply : replies_) unfinished += reply->generation().sources.size();
+  const std::size_t running = generator_->state().running;
+  const std::size_t waiting = unfinished > running ? unfinished - running : 0;
+  if (waiting + more <= std::max(more, options_.max_queued_requests)) return {};
+  return std::unexpected(
+      ApiError{.status = 429,
+               .message = fmt::format("{} requests are waiting already; try again later", waiting),
+               .param = {},
+               .code = "queue_full",
+               .retry_after_s = kRetryAfterS});
+}
+
+void Service::start(const CallPointer& call, Made made) {
+  Request& request = made.request;
+  if (!call->salt.empty() || !request.cache_salt.empty())
+    request.cache_salt = call->salt + request.cache_salt;
+  std::vector<std::vector<TokenId>> prompts;
+  for (const PreparedPrompt& prompt : made.prompts) prompts.push_back(prompt.tokens);
+  auto generation =
+      generator_->submit(request, std::move(prompts), request.seed ? *request.seed : draw_seed());
+  if (!generation) {
+    const bool full = generation.error().kind == ErrorKind::kTooLarge;
+    return respond(call, ApiError{.status = full ? 429 : 400,
+                                  .message = generation.error().message,
+                                  .param = {},
+                                  .code = full ? "queue_full" : "",
+                                  .retry_after_s = full ? kRetryAfterS : 0});
+  }
+  metrics_.answered(call->route, 200);
+  const std::string& id = request.request_id.empty() ? call->id : request.request_id;
+  auto reply = std::make_shared<Reply>(
+      Reply::Parts{.head = {.endpoint = request.endpoint,
+                            .id = (request.endpoint == kChat ? "chatcmpl-" : "cmpl-") + id,
+                            .model = model_name(request),
+                            .created_s = std::time(nullptr),
+                            .cached_tokens = options_.cached_tokens},
+                   .request = std::move(request),
+                   .prompts = std::move(made.prompts),
+                   .generation = std::move(*generation),
+                   .headers = call->headers,
+                   .came = call->came,
+                   .exchange = call->exchange});
+  replies_.insert(reply);
+  call->exchange->on_gone = [this, reply] {
+    reply->abandon();
+    generator_->cancel(reply->generation());
+  };
+}
+
+void Service::pump() {
+  pump_is_due_ = false;
+  std::erase_if(replies_,
+                [this](const auto& reply) { return reply->pump(metrics_) == Reply::State::kEnded; });
+}
+
+std::uint64_t Service::draw_seed() {
+  next_seed_ += 0x9e3779b97f4a7c15u;  // every seed once before any returns
+  return next_seed_;
+}
+
+ServedModel Service::served() const {
+  const engine::Engine& engine = generator_->engine();
+  return {.engine = engine,
+          .chat_template = options_.chat_template ? *options_.chat_template : engine.chat_template(),
+          .names = options_.model_names,
+          .longest_tokens = longest_tokens_};
+}
+
+std::string Service::model_name(const Request& request) const {
+  return request.model.empty() ? options_.model_names.front() : request.model;
+}
+
+}  // namespace folio::server

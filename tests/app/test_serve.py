@@ -1,0 +1,277 @@
+#!/usr/bin/env python3
+"""folio serve as its clients meet it: the openai package, the API's schemas, prometheus-client's parser."""
+
+import asyncio
+import json
+import os
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import serving  # noqa: E402
+
+serving.use_clients()
+
+import jsonschema  # noqa: E402
+import openai  # noqa: E402
+from prometheus_client.parser import text_string_to_metric_families  # noqa: E402
+
+import program  # noqa: E402
+from program import FIXTURES, STORIES, default_model  # noqa: E402
+from serving import Server, ServerCase  # noqa: E402
+
+GOLDEN = (FIXTURES / "stories260k" / "golden.txt").read_text()
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+def schema(name):
+    """A validator of the API's published schemas; None where they are not at hand."""
+    shared = os.environ.get("FOLIO_SHARED")
+    path = pathlib.Path(shared or ".") / "data" / "openai" / f"{name}.schema.json"
+    if not shared:
+        return None
+    return jsonschema.Draft202012Validator(json.loads(path.read_text()))
+
+
+class Clients(ServerCase):
+    arguments = (STORIES, "--served-model-name", "stories", "--generation-config", "vllm")
+
+    def setUp(self):
+        self.client = openai.OpenAI(base_url=self.server.url + "/v1", api_key="none", max_retries=0)
+        self.addCleanup(self.client.close)
+
+    def complete(self, **fields):
+        return self.client.completions.create(**({"model": "stories", "prompt": "Once upon a time", "temperature": 0, "max_tokens": 30} | fields))
+
+    def test_models(self):
+        models = self.client.models.list().data
+        self.assertEqual([model.id for model in models], ["stories"])
+        self.assertEqual(models[0].max_model_len, 512)
+        self.assertEqual(self.client.models.retrieve("stories").id, "stories")
+        with self.assertRaises(openai.NotFoundError) as caught:
+            self.client.models.retrieve("gpt-4")
+        self.assertIn("stories", caught.exception.body["message"])
+
+    def test_the_published_text(self):
+        bos = self.server.ask("POST", "/tokenize", {"prompt": ""})[2]["tokens"]
+        answer = self.complete(prompt=bos, max_tokens=200)
+        self.assertEqual(answer.choices[0].text, GOLDEN)
+
+    def test_whole_and_streamed_are_the_same(self):
+        whole = self.complete()
+        pieces = list(self.complete(stream=True, stream_options={"include_usage": True}))
+        self.assertEqual("".join(p.choices[0].text for p in pieces if p.choices), whole.choices[0].text)
+        self.assertEqual(pieces[-1].choices, [])
+        self.assertEqual(pieces[-1].usage.completion_tokens, whole.usage.completion_tokens)
+        self.assertTrue(all(p.usage is None for p in pieces[:-1]))
+        self.assertEqual([p.choices[0].finish_reason for p in pieces[:-1]][-1], "length")
+        counts = [p.usage.completion_tokens for p in self.complete(stream=True, stream_options={"continuous_usage_stats": True})]
+        self.assertEqual(counts, sorted(counts))
+        self.assertEqual(counts[-1], 30)
+
+    def test_chat(self):
+        whole = self.client.chat.completions.create(model="stories", messages=HELLO, temperature=0, max_completion_tokens=20)
+        self.assertEqual(whole.choices[0].message.role, "assistant")
+        pieces = list(self.client.chat.completions.create(model="stories", messages=HELLO, temperature=0, max_tokens=20, stream=True))
+        self.assertEqual(pieces[0].choices[0].delta.role, "assistant")
+        self.assertEqual("".join(p.choices[0].delta.content or "" for p in pieces), whole.choices[0].message.content)
+        parts = [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
+        again = self.client.chat.completions.create(model="stories", messages=parts, temperature=0, max_tokens=20)
+        self.assertEqual(again.choices[0].message.content, whole.choices[0].message.content)
+
+    def test_many_at_once(self):
+        async def ask_all():
+            async with openai.AsyncOpenAI(base_url=self.server.url + "/v1", api_key="none") as client:
+                async def one(seed):
+                    stream = await client.completions.create(model="stories", prompt="One day", max_tokens=40, seed=seed, stream=True)
+                    return "".join([piece.choices[0].text async for piece in stream])
+                return await asyncio.gather(*(one(seed % 8) for seed in range(32)))
+        texts = asyncio.run(ask_all())
+        self.assertEqual(texts[:8] * 4, texts, "an answer depends on its seed, not on its company")
+        self.assertGreater(len(set(texts)), 4)
+
+    def test_cached_tokens_are_those_really_read(self):
+        prompt = "Tom and Lily went to the big park. They saw a dog and a cat. " * 4
+        salted = {"cache_salt": "a"}
+        first, second = (self.complete(prompt=prompt, extra_body=salted).usage for _ in range(2))
+        self.assertEqual(first.prompt_tokens_details.cached_tokens, 0)
+        self.assertEqual(second.prompt_tokens_details.cached_tokens, (second.prompt_tokens - 1) // 16 * 16)
+        other = self.complete(prompt=prompt, extra_body={"cache_salt": "b"}).usage
+        self.assertEqual(other.prompt_tokens_details.cached_tokens, 0)
+
+    def test_several_prompts(self):
+        answer = self.complete(prompt=["Once upon a time", "One day"], max_tokens=5)
+        self.assertEqual([c.index for c in answer.choices], [0, 1])
+        self.assertEqual(answer.choices[1].text, self.complete(prompt="One day", max_tokens=5).choices[0].text)
+        self.assertEqual(answer.usage.completion_tokens, 10)
+
+    def test_stop_texts_across_tokens(self):
+        text = self.complete(max_tokens=60).choices[0].text
+        stop = text[20:27]
+        answer = self.complete(max_tokens=60, stop=["no such text", stop])
+        self.assertEqual(answer.choices[0].text, text[:text.index(stop)])
+        self.assertEqual(answer.choices[0].finish_reason, "stop")
+        streamed = "".join(p.choices[0].text for p in self.complete(max_tokens=60, stop=stop, stream=True))
+        self.assertEqual(streamed, answer.choices[0].text)
+
+    def test_sampling(self):
+        def text(**fields):
+            return self.complete(temperature=1.0, **fields).choices[0].text
+        self.assertEqual(text(seed=5), text(seed=5))
+        self.assertNotEqual(text(seed=5), text(seed=6))
+        self.assertNotEqual(text(), text())
+        greedy = self.complete().choices[0].text
+        self.assertEqual(text(seed=1, extra_body={"top_k": 1}), greedy)
+        self.assertEqual(text(seed=1, top_p=1e-6), greedy)
+        self.assertEqual(text(seed=1, extra_body={"min_p": 1}), greedy)
+        self.assertNotEqual(self.complete(frequency_penalty=2).choices[0].text, greedy)
+
+    def test_echo_and_ids(self):
+        plain = self.complete(max_tokens=8)
+        echoed = self.complete(max_tokens=8, echo=True)
+        self.assertEqual(echoed.choices[0].text, "Once upon a time" + plain.choices[0].text)
+        self.assertEqual(self.complete(max_tokens=0, echo=True).choices[0].text, "Once upon a time")
+        with_ids = self.complete(max_tokens=8, extra_body={"return_token_ids": True}).choices[0]
+        self.assertEqual(len(with_ids.token_ids), 8)
+        self.assertEqual(with_ids.prompt_token_ids, self.server.ask("POST", "/tokenize", {"prompt": "Once upon a time"})[2]["tokens"])
+        pieces = list(self.complete(max_tokens=8, stream=True, extra_body={"return_token_ids": True}))
+        self.assertEqual(sum((p.choices[0].token_ids or [] for p in pieces if hasattr(p.choices[0], "token_ids")), []), with_ids.token_ids)
+
+    def test_errors_of_the_client(self):
+        for fields, error, param in (({"model": "gpt-4"}, openai.NotFoundError, "model"), ({"temperature": -1}, openai.BadRequestError, "temperature"),
+                                     ({"n": 3}, openai.BadRequestError, "n"), ({"max_tokens": 600}, openai.BadRequestError, "max_tokens")):
+            with self.assertRaises(error) as caught:
+                self.complete(**fields)
+            self.assertEqual(caught.exception.body["param"], param)
+
+    def test_tokens_there_and_back(self):
+        answer = self.server.ask("POST", "/tokenize", {"model": "stories", "prompt": "Once upon a time", "return_token_strs": True})[2]
+        self.assertEqual(answer["count"], len(answer["tokens"]))
+        self.assertEqual(len(answer["token_strs"]), answer["count"])
+        back = self.server.ask("POST", "/detokenize", {"tokens": answer["tokens"][1:]})[2]
+        self.assertEqual(back["prompt"], "Once upon a time")
+        chat = self.server.ask("POST", "/tokenize", {"messages": HELLO})[2]
+        rendered = self.server.ask("POST", "/v1/chat/completions/render", {"messages": HELLO, "temperature": 0.5})[2]
+        self.assertEqual(rendered["token_ids"], chat["tokens"])
+        self.assertEqual(rendered["sampling_params"]["temperature"], 0.5)
+        listed = self.server.ask("POST", "/v1/completions/render", {"prompt": ["a", "b"]})[2]
+        self.assertEqual([entry["prompt"] for entry in listed], ["a", "b"])
+
+    def test_metrics_parse_and_are_true(self):
+        self.server.ask("POST", "/v1/completions", {"prompt": "Once", "max_tokens": 7, "ignore_eos": True})
+        text = self.server.ask("GET", "/metrics")[2].decode()
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        for name in ("vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:kv_cache_usage_perc", "vllm:prefix_cache_queries",
+                     "vllm:prefix_cache_hits", "vllm:prompt_tokens", "vllm:generation_tokens", "vllm:request_success",
+                     "vllm:time_to_first_token_seconds", "vllm:inter_token_latency_seconds", "vllm:e2e_request_latency_seconds",
+                     "vllm:cache_config_info"):
+            self.assertIn(name, families)
+        config = families["vllm:cache_config_info"].samples[0].labels
+        self.assertEqual(config["block_size"], "16")
+        self.assertGreater(int(config["num_gpu_blocks"]), 0)
+        edges = [s.labels["le"] for s in families["vllm:time_to_first_token_seconds"].samples if s.name.endswith("_bucket")]
+        self.assertEqual([float(edge) for edge in edges[:3]] + edges[-1:], [0.001, 0.005, 0.01, "+Inf"])
+        before = self.server.metric("vllm:generation_tokens_total")
+        self.server.ask("POST", "/v1/completions", {"prompt": "Once", "max_tokens": 7, "ignore_eos": True})
+        self.assertEqual(self.server.metric("vllm:generation_tokens_total"), before + 7)
+
+    def test_answers_fit_the_published_schemas(self):
+        if not os.environ.get("FOLIO_SHARED"):
+            self.skipTest("the API's schemas are not at hand (FOLIO_SHARED)")
+        ask = self.server.ask
+        schema("chat_completion_response").validate(ask("POST", "/v1/chat/completions", {"messages": HELLO, "max_tokens": 3})[2])
+        schema("completion_response").validate(ask("POST", "/v1/completions", {"prompt": "x", "max_tokens": 3})[2])
+        schema("models_list").validate(ask("GET", "/v1/models")[2])
+        schema("error").validate(ask("POST", "/v1/completions", {"prompt": 3})[2])
+        stream = ask("POST", "/v1/chat/completions", {"messages": HELLO, "max_tokens": 3, "stream": True, "stream_options": {"include_usage": True}})[2]
+        events = [event[6:] for event in stream.decode().split("\n\n") if event]
+        self.assertEqual(events[-1], "[DONE]")
+        for event in events[:-1]:
+            schema("chat_completion_chunk").validate(json.loads(event))
+
+
+class Refusals(ServerCase):
+    arguments = (STORIES, "--served-model-name", "stories", "--dev-mode")
+
+    def test_fields(self):
+        base = {"prompt": "Once", "max_tokens": 3}
+        for field, value in (("logprobs", 3), ("logit_bias", {"5": 1}), ("best_of", 4), ("suffix", "x"), ("response_format", {"type": "json_object"}),
+                             ("min_tokens", 2), ("stop_token_ids", [1]), ("priority", 1), ("structured_outputs", {"regex": "a"}), ("frobnicate", 1)):
+            self.refused("/v1/completions", base | {field: value}, param=field)
+        chat = {"messages": HELLO}
+        for field, value in (("tools", [{"type": "function"}]), ("functions", [{}]), ("logprobs", True), ("reasoning_effort", "high"), ("modalities", ["audio"])):
+            self.refused("/v1/chat/completions", chat | {field: value}, param=field)
+
+    def test_neutral_values_ask_for_nothing(self):
+        body = {"messages": HELLO, "max_tokens": 2, "n": 1, "logprobs": False, "tools": [], "tool_choice": "none", "response_format": {"type": "text"},
+                "logit_bias": {}, "user": "me", "seed": None, "stop": None, "parallel_tool_calls": True, "store": False, "metadata": {}}
+        self.assertEqual(self.server.ask("POST", "/v1/chat/completions", body)[0], 200)
+
+    def test_values(self):
+        base = {"prompt": "Once", "max_tokens": 3}
+        for field, value in (("temperature", "hot"), ("temperature", 1001), ("top_p", 0), ("top_p", 1.1), ("top_k", -2), ("min_p", 2), ("seed", 1.5),
+                             ("max_tokens", -1), ("stop", [""]), ("stop", [1]), ("stop", ["x"] * 65), ("stream", "yes"), ("cache_salt", ""),
+                             ("model", 3), ("prompt", []), ("prompt", [[]]), ("prompt", [1, "a"]), ("prompt", [99999]), ("prompt", {}),
+                             ("prompt", ["x"] * 129), ("stream_options", {"include_usage": True}), ("truncate_prompt_tokens", 0)):
+            self.refused("/v1/completions", base | {field: value}, param=field)
+        self.refused("/v1/completions", base | {"stream": True, "stream_options": {"x": 1}}, param="stream_options.x")
+        self.refused("/v1/completions", {"max_tokens": 3}, param="prompt", says="missing")
+
+    def test_messages(self):
+        for messages, param in (([], "messages"), ([1], "messages[0]"), ([{"content": "x"}], "messages[0].role"), ([{"role": "king", "content": "x"}], "messages[0].role"),
+                                ([{"role": "user"}], "messages[0].content"), (HELLO + [{"role": "user", "content": 3}], "messages[1].content"),
+                                ([{"role": "user", "content": [{"type": "image_url"}]}], "messages[0].content[0].type"),
+                                ([{"role": "tool", "content": "x"}], "messages[0].role"), ([{"role": "user", "content": "x", "y": 1}], "messages[0].y")):
+            self.refused("/v1/chat/completions", {"messages": messages}, param=param)
+
+    def test_lengths(self):
+        error = self.refused("/v1/completions", {"prompt": [5] * 600}, param="prompt", says="600")
+        self.assertEqual(error["code"], "context_length_exceeded")
+        self.assertIn("512", error["message"])
+        self.refused("/v1/completions", {"prompt": [5] * 500, "max_tokens": 100}, param="max_tokens", says="500")
+        cut = {"prompt": [5] * 600, "truncate_prompt_tokens": 20, "max_tokens": 2}
+        self.assertEqual(self.server.ask("POST", "/v1/completions", cut)[2]["usage"]["prompt_tokens"], 20)
+        self.assertEqual(self.server.ask("POST", "/v1/completions", {"prompt": [5] * 511, "max_tokens": 1})[0], 200)
+
+    def test_rooms_that_are_not_there(self):
+        for path, says in (("/api/chat", "Ollama"), ("/v1/embeddings", "embeddings"), ("/v1/responses", "Responses"), ("/v1/messages", "Messages"), ("/x", "openapi")):
+            self.refused(path, {}, status=404, says=says)
+        self.assertEqual(self.server.ask("GET", "/v1/completions")[0], 405)
+
+    def test_the_cache_can_be_reset(self):
+        body = {"prompt": [7] * 100, "max_tokens": 1}
+        cached = [self.server.ask("POST", "/v1/completions", body)[2]["usage"]["prompt_tokens_details"]["cached_tokens"] for _ in range(2)]
+        self.assertEqual(cached, [0, 96])
+        self.assertEqual(self.server.ask("POST", "/reset_prefix_cache")[0], 200)
+        self.assertEqual(self.server.ask("POST", "/v1/completions", body)[2]["usage"]["prompt_tokens_details"]["cached_tokens"], 0)
+
+    def test_openapi_describes_what_is_there(self):
+        document = self.server.ask("GET", "/openapi.json")[2]
+        self.assertEqual(document["openapi"], "3.1.0")
+        for path, operations in document["paths"].items():
+            for method in operations:
+                self.assertNotIn(self.server.ask(method.upper(), path)[0], (404, 405), path)
+        schemas = document["components"]["schemas"]
+        for name in ("ChatRequest", "CompletionRequest"):
+            jsonschema.Draft202012Validator.check_schema(schemas[name])
+        good = {"$ref": "#/components/schemas/CompletionRequest", "components": {"schemas": schemas}}
+        validator = jsonschema.Draft202012Validator(good)
+        validator.validate({"prompt": "x", "temperature": 0.5, "n": 1, "seed": None})
+        for bad in ({}, {"prompt": "x", "n": 2}, {"prompt": "x", "temperature": -1}, {"prompt": "x", "frobnicate": 1}):
+            self.assertFalse(validator.is_valid(bad), bad)
+
+
+class RealModel(unittest.TestCase):
+    def test_a_chat(self):
+        with Server(default_model()) as server, openai.OpenAI(base_url=server.url + "/v1", api_key="x") as client:
+            answer = client.chat.completions.create(model=server.model, temperature=0, max_tokens=40,
+                                                    messages=[{"role": "user", "content": "What is the capital of France?"}])
+            self.assertIn("Paris", answer.choices[0].message.content)
+            self.assertEqual(answer.choices[0].finish_reason, "stop")
+            stream = client.completions.create(model=server.model, prompt="Count:", max_tokens=20, stream=True, extra_body={"ignore_eos": True})
+            self.assertGreater(len(list(stream)), 10, "tokens are sent as they come")
+
+
+if __name__ == "__main__":
+    program.main()
