@@ -7,6 +7,7 @@
 
 #include "app/generate.h"
 #include "text/utf8.h"
+#include "weights/json_text.h"
 
 namespace folio::app {
 namespace {
@@ -239,7 +240,9 @@ std::expected<BatchRequest, BatchRefusal> read_batch_line(std::string_view line,
     return std::unexpected(BatchRefusal{std::move(id), std::move(code), std::move(message)});
   };
   if (text::first_invalid_utf8(line)) return refuse("", "invalid_json", "the line is not valid UTF-8");
-  const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+  const auto parsed = weights::parse_json(line, "the line");  // bounded in depth, which dump() needs
+  if (!parsed) return refuse("", "invalid_json", parsed.error().message);
+  const Json& json = *parsed;
   if (!json.is_object()) return refuse("", "invalid_json", "the line is not a JSON object");
   BatchRequest batch;
   batch.custom_id = text_of(json, "custom_id");

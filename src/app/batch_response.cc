@@ -3,6 +3,8 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "weights/json_text.h"
+
 namespace folio::app {
 namespace {
 
@@ -108,8 +110,13 @@ std::string format_batch_refusal(std::size_t line, const BatchRefusal& refusal) 
 }
 
 std::optional<BatchMark> read_batch_mark(std::string_view output_line) {
-  const Json json = Json::parse(output_line, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return std::nullopt;
+  // What comes after may be large, and says nothing here. Quotes inside a text are escaped, so this is the
+  // key.
+  const std::size_t head = output_line.find(",\"response\":");
+  if (head == std::string_view::npos || !output_line.ends_with('}')) return std::nullopt;
+  const auto parsed = weights::parse_json(std::string(output_line.substr(0, head)) + "}", "a result");
+  if (!parsed || !parsed->is_object()) return std::nullopt;
+  const nlohmann::json& json = *parsed;
   const auto id = json.find("id"), custom_id = json.find("custom_id");
   if (id == json.end() || !id->is_string() || custom_id == json.end()) return std::nullopt;
   const auto& text = id->get_ref<const std::string&>();

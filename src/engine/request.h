@@ -41,8 +41,8 @@ struct GenerationRequest {
   // Does the answer's text begin anew, or go on with the prompt's last word?
   text::TextStart text_start = text::TextStart::kFresh;
   std::string cache_salt;  // sequences of different salts never share blocks
-  std::size_t choices =
-      1;  // answers to the same prompt, each with a stream of its own; they share its blocks
+  // Answers to the same prompt, each with a stream of its own; they share the prompt's blocks.
+  std::size_t choices = 1;
   Seed seed = Seed::kGiven;
   std::int32_t priority = 0;  // smaller first; only under Policy::kPriority
   std::uint64_t tenant = 0;   // who shares fairly with whom; only under Fairness::kTenants
@@ -52,8 +52,9 @@ struct GenerationRequest {
   // most likely ones; and of each token of the prompt after the first. A request that wants the latter reuses
   // no cached block (cached_tokens is 0).
   std::optional<std::uint32_t> logprobs, prompt_logprobs;
-  // Called on the engine's thread with the logits that follow each position from `logits_from` on, in order.
-  // Such a request reuses no cached block past that position. The span is valid during the call.
+  // Called on the engine's thread with the logits that follow each position from `logits_from` on, in order;
+  // after a preemption some come again, with the same bits. Such a request reuses no cached block past that
+  // position. The span is valid during the call.
   std::size_t logits_from = kNoLogits;
   std::function<void(std::size_t position, std::span<const float> logits)> on_logits;
 };
@@ -70,8 +71,7 @@ struct GenerationStats {
   std::size_t prompt_tokens = 0;
   std::size_t cached_tokens = 0;  // of the prompt, whose K and V were read from the cache
   std::size_t generated_tokens = 0;
-  std::size_t preemptions =
-      0;  // times its blocks were taken for others; it went on later, with the same tokens
+  std::size_t preemptions = 0;  // times its blocks were taken for others
   std::uint64_t seed = 0;
   double first_token_s = 0;   // from submit to the first token
   double prefill_s = 0;       // computing the rest of the prompt, first token included

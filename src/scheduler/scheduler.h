@@ -19,8 +19,8 @@
 // A plan is a function of the calls made so far, their arguments, the answers of SequenceBlocks and the rates
 // of the cost: no clock, no random number, no address decides anything.
 //
-// Thread rule: one thread, the engine's. Cost: plan() is O(running + admitted + passed over), plus O(waiting)
-// with tenants; it allocates nothing once its arrays have grown.
+// Thread rule: one thread, the engine's. Cost: plan() is O(running + waiting), with tenants
+// times their number; it allocates nothing once its arrays have grown.
 #pragma once
 
 #include <cstdint>
