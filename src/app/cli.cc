@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "app/bench_flags.h"
 #include "app/cli_flags.h"
 #include "app/completion.h"
 #include "app/nearest.h"
@@ -19,9 +20,11 @@ struct CommandLine {
   Assignments serve;
   PullOptions pull;
   RmOptions rm;
+  BenchOptions bench;
   std::string shell;
-  CLI::App *run_command = nullptr, *inspect_command = nullptr, *completion_command = nullptr,
-           *serve_command = nullptr, *pull_command = nullptr, *list_command = nullptr, *rm_command = nullptr;
+  CLI::App *run_command = nullptr, *serve_command = nullptr, *inspect_command = nullptr,
+           *pull_command = nullptr, *list_command = nullptr, *rm_command = nullptr, *bench_command = nullptr,
+           *completion_command = nullptr;
   bool version = false;
 };
 
@@ -70,6 +73,8 @@ void define(CommandLine& line) {
   line.pull_command = line.app.add_subcommand("pull", "bring a model from the hub to this machine");
   line.list_command = line.app.add_subcommand("list", "show the models on this machine");
   line.rm_command = line.app.add_subcommand("rm", "remove a model from this machine");
+  line.bench_command =
+      line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
   define_serve(line.serve_command, line.serve);
@@ -77,6 +82,7 @@ void define(CommandLine& line) {
   define_pull(line.pull_command, line.pull);
   define_list(line.list_command);
   define_rm(line.rm_command, line.rm);
+  define_bench(line.bench_command, line.bench);
   define_completion(line.completion_command, line.shell);
   for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
     app->group("Commands");
@@ -171,6 +177,10 @@ Result<Invocation> invocation_of(CommandLine& line) {
   if (line.list_command->parsed()) return ListOptions{};
   if (line.rm_command->parsed()) return std::move(line.rm);
   if (line.inspect_command->parsed()) return std::move(line.inspect);
+  if (line.bench_command->parsed()) {
+    FOLIO_TRY_STATUS(check_bench(line.bench));
+    return std::move(line.bench);
+  }
   if (line.completion_command->parsed()) {
     if (line.shell.empty())
       return fail(ErrorKind::kInvalid, "folio completion takes a shell: bash, zsh or fish");

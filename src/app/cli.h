@@ -1,5 +1,5 @@
 // The command line: from arguments to options, and the description that shell completion is made from.
-// With cli_flags.cc the only door to the CLI library, whose header is slow to compile.
+// With the *_flags.cc the only door to the CLI library, whose header is slow to compile.
 #pragma once
 
 #include <span>
@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/bench_options.h"
 #include "app/options.h"
 #include "app/serve_options.h"
 #include "base/result.h"
@@ -19,8 +20,8 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation =
-    std::variant<ShowText, RunOptions, InspectOptions, ServeOptions, PullOptions, ListOptions, RmOptions>;
+using Invocation = std::variant<ShowText, RunOptions, InspectOptions, BenchOptions, ServeOptions, PullOptions,
+                                ListOptions, RmOptions>;
 
 // `arguments` without the program's name. Errors: one sentence about the first argument that is wrong.
 [[nodiscard]] Result<Invocation> parse_command_line(std::span<const std::string> arguments);

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "app/bench.h"
 #include "app/cli.h"
 #include "app/console.h"
 #include "app/exit_code.h"
@@ -28,6 +29,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
   if (auto* options = std::get_if<PullOptions>(&*invocation)) return pull_command(*options, console);
   if (std::holds_alternative<ListOptions>(*invocation)) return list_command(console);
   if (auto* options = std::get_if<RmOptions>(&*invocation)) return rm_command(*options, console);
+  if (auto* options = std::get_if<BenchOptions>(&*invocation)) return bench_command(*options, console);
   console.answer(std::get<ShowText>(*invocation).text);
   if (!console.failure()) return ExitCode::kOk;
   console.error(console.failure()->message);

@@ -55,6 +55,8 @@ std::string format_finish(const Answer& answer, std::size_t context_tokens) {
       return {};
     case engine::FinishReason::kCancelled:
       return "; stopped by Ctrl-C";
+    case engine::FinishReason::kDeadline:
+      return "; its time was over";
     case engine::FinishReason::kLength:
       break;
   }

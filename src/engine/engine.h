@@ -5,8 +5,12 @@
 //   auto job    = (*engine)->submit({.prompt = *prompt, .max_tokens = 100});
 //   while (!job->stream->finished()) { (*engine)->step(); print(job->stream->take().text); }
 //
-// Thread rule: one thread calls step(). submit() and cancel() may be called from any thread and only enqueue.
-// The tokenizer, the template and the facts about the model are immutable and may be used from any thread.
+// Any number of jobs may be under way: a step computes rows of many sequences, as the scheduler plans, and no
+// answer depends on who else is there, on preemptions, or on what the cache held (three numeric contracts).
+//
+// Thread rule: one thread calls step() and drain(). submit(), cancel() and stop_accepting() may be called
+// from any thread and only enqueue. The tokenizer, the template and the facts about the model are immutable
+// and may be used from any thread.
 #pragma once
 
 #include <atomic>
@@ -18,6 +22,8 @@
 
 #include "base/bounded_queue.h"
 #include "engine/batch_builder.h"
+#include "engine/cache_blocks.h"
+#include "engine/engine_parts.h"
 #include "engine/options.h"
 #include "engine/request.h"
 #include "engine/sequence.h"
@@ -26,16 +32,20 @@
 #include "model/model.h"
 #include "platform/thread_pool.h"
 #include "sampling/sampler.h"
+#include "scheduler/scheduler.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace folio::engine {
 
-inline constexpr std::size_t kMaxWaitingRequests = 1024;
+inline constexpr std::size_t kMaxSequences = 1024;  // running and waiting together, each choice counted
+inline constexpr std::size_t kMaxChoices = 128;
 
 struct Job {
   SequenceId id;
-  std::shared_ptr<TokenStream> stream;
+  std::shared_ptr<TokenStream> stream;                // of the first answer
+  std::vector<std::shared_ptr<TokenStream>> streams;  // of all, by choice
+  std::uint64_t seed = 0;                             // given, or drawn
 };
 
 struct MemoryUse {
@@ -49,67 +59,88 @@ class Engine {
   [[nodiscard]] static Result<std::unique_ptr<Engine>> load(const EngineOptions& options);
   ~Engine();
 
+  // An engine of other parts than a file's. Errors: scheduling options that contradict each other or the
+  // parts.
+  [[nodiscard]] static Result<std::unique_ptr<Engine>> assemble(EngineParts parts);
+
   // Queues a generation. Errors: an empty prompt, a token outside the vocabulary, parameters out of range, a
-  // prompt that leaves no room in the context (naming both lengths), too many waiting requests.
+  // prompt that leaves no room in the context or in the block pool (naming both lengths), more choices than
+  // may run at once, too many unfinished requests, and after stop_accepting().
   [[nodiscard]] Result<Job> submit(GenerationRequest request);
   // The generation ends at the next step with kCancelled; unknown and finished ids are ignored.
   void cancel(SequenceId id);
 
-  // Advances every generation. False: there is nothing to do.
+  // Advances generations by what the scheduler gives them. False: there is nothing to do.
   bool step();
+  // From now on submit() refuses.
+  void stop_accepting();
+  // Stops accepting and steps until every generation has ended.
+  void drain();
 
-  const text::Tokenizer& tokenizer() const { return tokenizer_; }
-  const text::ChatTemplate& chat_template() const { return chat_template_; }
-  const model::ModelConfig& config() const { return model_->config(); }
-  const model::Model& model() const { return *model_; }
-  const kv::KvGeometry& kv_geometry() const { return cache_->geometry(); }
-  kv::KvStats kv_stats() const { return cache_->stats(); }
-  [[nodiscard]] Status check_integrity() const { return cache_->check_integrity(); }
-  kernels::Isa isa() const { return kernels_.isa; }
-  int threads() const { return pool_->size(); }
-  std::size_t context_tokens() const { return context_tokens_; }
-  std::size_t step_tokens() const { return workspace_.limits().rows; }
-  std::size_t running() const { return running_.size(); }  // the engine's thread only, as waiting()
-  std::size_t waiting() const { return waiting_.size() + arrivals_.size(); }
+  // For benchmarks: puts keys and values that nobody computed into the cache as those of `tokens`, whole
+  // blocks only, so that a request with this salt and prefix starts behind a long context at once. Its
+  // answers mean nothing; other salts are not touched. The thread of step(), while nothing is running.
+  // Errors: kTooLarge where the blocks do not hold them; a token outside the vocabulary.
+  [[nodiscard]] Status fill_context(std::string_view salt, std::span<const TokenId> tokens);
+
+  const text::Tokenizer& tokenizer() const { return parts_.tokenizer; }
+  const text::ChatTemplate& chat_template() const { return parts_.chat_template; }
+  const model::ModelConfig& config() const { return parts_.model->config(); }
+  const model::Model& model() const { return *parts_.model; }
+  const kv::KvGeometry& kv_geometry() const { return parts_.cache->geometry(); }
+  kv::KvStats kv_stats() const { return parts_.cache->stats(); }
   // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
-  [[nodiscard]] kv::Reset reset_prefix_cache() { return cache_->reset(); }
+  [[nodiscard]] kv::Reset reset_prefix_cache() { return parts_.cache->reset(); }
+  [[nodiscard]] Status check_integrity() const { return parts_.cache->check_integrity(); }
+  kernels::Isa isa() const { return parts_.kernels.isa; }
+  int threads() const { return parts_.pool->size(); }
+  std::size_t context_tokens() const { return context_tokens_; }  // of the longest sequence that can run
+  std::size_t running() const { return scheduler_.running(); }    // the engine's thread only, as waiting()
+  std::size_t waiting() const { return scheduler_.waiting(); }
+  std::uint64_t preemptions() const { return scheduler_.preemptions(); }
+  scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
+  std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
   MemoryUse memory_use() const;
 
  private:
-  struct Parts;  // what load() puts together
-  explicit Engine(Parts parts);
+  explicit Engine(EngineParts parts);
+
+  Status check_request(const GenerationRequest& request) const;
+  std::unique_ptr<Sequence> make_sequences(GenerationRequest request, Job& job);
 
   // The parts of a step, in its order.
-  void drain_requests();
-  void drain_cancellations();
-  void admit_waiting();
-  void plan_step();
+  void drain_arrivals();
+  void end_overdue();
+  bool plan_step();
   void build_batch();
   void sample_step();
+  void calibrate();
+
+  void sample_item(const PlanItem& item);
+  void fork_choices(Sequence& sequence, std::span<const float> logits);
+  void sample_token(Sequence& sequence, std::span<const float> logits);
   void report_logits(const PlanItem& item, std::span<const float> logits);
   void append_token(Sequence& sequence, TokenId token);
   void finish(Sequence& sequence, FinishReason reason);
-  void remove_finished();
 
-  const kernels::KernelSet& kernels_;
-  std::unique_ptr<platform::ThreadPool> pool_;
-  text::Tokenizer tokenizer_;
-  text::ChatTemplate chat_template_;
-  std::unique_ptr<model::Model> model_;
-  std::unique_ptr<kv::KvCache> cache_;
-  model::Workspace workspace_;
+  EngineParts parts_;
+  std::size_t context_tokens_;  // of what the model, the options and the pool allow, the least
   sampling::Sampler sampler_;
   BatchBuilder builder_;
-  std::size_t context_tokens_;
-  KvUse kv_use_;
+  SequenceTable sequences_;
+  CacheBlocks blocks_;
+  scheduler::Scheduler scheduler_;
 
   std::atomic<std::uint64_t> next_id_{1};
-  BoundedQueue<std::unique_ptr<Sequence>> arrivals_{kMaxWaitingRequests};
-  BoundedQueue<SequenceId> cancellations_{4 * kMaxWaitingRequests};
-  std::vector<std::unique_ptr<Sequence>> waiting_;
-  std::vector<std::unique_ptr<Sequence>> running_;
+  std::atomic<bool> accepting_{true};
+  std::atomic<std::size_t> unfinished_{0};  // sequences, from submit() on
+  BoundedQueue<std::unique_ptr<Sequence>> arrivals_{kMaxSequences};
+  BoundedQueue<SequenceId> cancellations_{4 * kMaxSequences};
+  std::vector<SequenceId> cancelled_;  // scratch
+  std::size_t with_deadline_ = 0;      // sequences
   std::vector<PlanItem> plan_;
-  std::size_t promised_blocks_ = 0;  // that running sequences may still grow to
+  scheduler::StepShape shape_;  // of plan_
+  double step_started_ms_ = 0;
 };
 
 }  // namespace folio::engine

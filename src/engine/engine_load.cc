@@ -2,11 +2,13 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/engine_parts.h"
+#include "engine/engine.h"
 #include "engine/load_text.h"
+#include "engine/name_space.h"
 #include "kernels/quant/quantize.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
+#include "scheduler/calibrated_cost.h"
 #include "weights/open.h"
 
 namespace folio::engine {
@@ -60,12 +62,36 @@ Result<std::size_t> choose_context(const EngineOptions& options, const model::Mo
   return options.context_tokens;
 }
 
-// What a block's bits depend on besides its tokens.
-std::string name_space(const EngineOptions& options, const kv::KvGeometry& geometry, kernels::Isa isa,
-                       std::size_t context) {
-  return fmt::format("{}|{}|{}|{}|{}|{}", options.model, geometry.formula(), kernels::name(isa),
-                     static_cast<int>(options.arithmetic),
-                     options.quantize ? kernels::info(*options.quantize).name : "as stored", context);
+// The pool: as many tokens as asked for, or one context.
+std::size_t choose_blocks(const EngineOptions& options, const kv::KvGeometry& geometry, std::size_t context) {
+  return geometry.blocks_for(options.kv_tokens == 0 ? context : options.kv_tokens);
+}
+
+// More rows than all sequences together could want are never used.
+scheduler::SchedulerOptions scheduling(const EngineOptions& options, std::size_t context) {
+  constexpr std::size_t kDefaultSequences = 64;
+  const std::size_t sequences =
+      options.max_num_seqs == 0 ? std::min(kDefaultSequences, options.step_tokens) : options.max_num_seqs;
+  const std::size_t rows = std::min(options.step_tokens, sequences * (context + 1));
+  return {.max_num_seqs = sequences,
+          .max_num_batched_tokens = rows,
+          .max_outputs = std::max(sequences, std::min(kLogitRows, rows)),
+          .long_prefill_token_threshold = options.long_prefill_token_threshold,
+          .chunked_prefill = options.chunked_prefill,
+          .policy = options.policy,
+          .fairness = options.fairness,
+          .step_budget_ms = options.step_budget_ms};
+}
+
+// A guess at a desktop's rates until steps have been measured: 10 GB/s of weights, 50 MB of them per
+// millisecond and row, 10 GFLOP/s of attention.
+scheduler::StepRates first_guess(const model::Model& model) {
+  const model::ModelConfig& c = model.config();
+  const double weight_bytes = static_cast<double>(std::max<std::size_t>(model.step_weight_bytes(), 1));
+  const double attention_flops = 4.0 * c.layers * c.heads * c.head_dim;
+  return {.fixed_ms = weight_bytes / 1e7,
+          .linear_ms = weight_bytes / 5e7,
+          .attention_ms = std::max(1.0, attention_flops) / 1e7};
 }
 
 }  // namespace
@@ -86,6 +112,7 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
   FOLIO_TRY(tokenizer, load_tokenizer(files));
   FOLIO_TRY(chat_template, load_chat_template(files, tokenizer));
 
+  const Hash128 digest = model_digest(files);
   auto pool = std::make_unique<platform::ThreadPool>(threads);
   const kernels::KernelSet& kernels = kernels::kernel_set(isa);
   FOLIO_TRY(model, model::load_model(files, config,
@@ -95,29 +122,40 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                                .progress = options.progress},
                                       .max_tokens = static_cast<std::uint32_t>(context)},
                                      *pool));
-  const std::size_t step_tokens = std::min(options.step_tokens, context);
+  const scheduler::SchedulerOptions limits = scheduling(options, context);
+  FOLIO_TRY_STATUS(limits.validate(context));
   FOLIO_TRY(workspace, model::Workspace::create(
-                           config, {.rows = step_tokens,
-                                    .output_rows = std::min(kLogitRows, step_tokens),
+                           config, {.rows = limits.max_num_batched_tokens,
+                                    .output_rows = limits.max_outputs,
                                     .context = context,
                                     .threads = threads,
                                     .activation_planes = kernels::activation_planes(options.arithmetic)}));
-  const std::string space = name_space(options, geometry, isa, context);
+  const std::string space = name_space({.model = digest,
+                                        .config = config,
+                                        .geometry = geometry,
+                                        .isa = isa,
+                                        .arithmetic = options.arithmetic,
+                                        .quantize = options.quantize,
+                                        .context_tokens = context});
   FOLIO_TRY(cache, kv::KvCache::create({.geometry = geometry,
-                                        .blocks = geometry.blocks_for(std::max(context, options.kv_tokens)),
+                                        .blocks = choose_blocks(options, geometry, context),
                                         .name_space = std::as_bytes(std::span(space)),
                                         .prefix_caching = options.kv_use == KvUse::kCache
                                                               ? kv::PrefixCaching::kOn
                                                               : kv::PrefixCaching::kOff}));
-  return std::unique_ptr<Engine>(new Engine({.kernels = kernels,
-                                             .pool = std::move(pool),
-                                             .tokenizer = std::move(tokenizer),
-                                             .chat_template = std::move(chat_template),
-                                             .model = std::move(model),
-                                             .cache = std::move(cache),
-                                             .workspace = std::move(workspace),
-                                             .context_tokens = context,
-                                             .kv_use = options.kv_use}));
+  auto cost = std::make_unique<scheduler::CalibratedCost>(first_guess(*model));
+  return assemble({.kernels = kernels,
+                   .pool = std::move(pool),
+                   .tokenizer = std::move(tokenizer),
+                   .chat_template = std::move(chat_template),
+                   .model = std::move(model),
+                   .cache = std::move(cache),
+                   .workspace = std::move(workspace),
+                   .time = std::make_unique<SteadyTime>(),
+                   .cost = std::move(cost),
+                   .context_tokens = context,
+                   .kv_use = options.kv_use,
+                   .scheduling = limits});
 }
 
 }  // namespace folio::engine

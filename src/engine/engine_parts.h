@@ -1,11 +1,27 @@
-// What Engine::load() puts together. Internal to the engine's two source files.
+// What an engine is made of: Engine::load() puts it together from a model file; a test may put in a model or
+// a clock of its own.
 #pragma once
 
-#include "engine/engine.h"
+#include <memory>
+#include <string>
+
+#include "engine/options.h"
+#include "engine/time_source.h"
+#include "kernels/kernel_set.h"
+#include "kv/kv_cache.h"
+#include "model/model.h"
+#include "model/workspace.h"
+#include "platform/thread_pool.h"
+#include "scheduler/scheduler_options.h"
+#include "scheduler/step_cost.h"
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
 
 namespace folio::engine {
 
-struct Engine::Parts {
+// Requires: the workspace holds scheduling.max_num_batched_tokens rows and scheduling.max_outputs rows of
+// logits; the cache has the model's geometry; no pointer is null.
+struct EngineParts {
   const kernels::KernelSet& kernels;
   std::unique_ptr<platform::ThreadPool> pool;
   text::Tokenizer tokenizer;
@@ -13,8 +29,11 @@ struct Engine::Parts {
   std::unique_ptr<model::Model> model;
   std::unique_ptr<kv::KvCache> cache;
   model::Workspace workspace;
-  std::size_t context_tokens;
-  KvUse kv_use;
+  std::unique_ptr<TimeSource> time;
+  std::unique_ptr<scheduler::StepCost> cost;
+  std::size_t context_tokens;  // the longest sequence that the model may be given
+  KvUse kv_use = KvUse::kCache;
+  scheduler::SchedulerOptions scheduling;
 };
 
 }  // namespace folio::engine

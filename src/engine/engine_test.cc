@@ -9,6 +9,7 @@
 #include <map>
 #include <thread>
 
+#include "engine/engine_testing.h"
 #include "support/fixtures.h"
 
 namespace folio::engine {
@@ -16,76 +17,13 @@ namespace {
 
 using kernels::KvType;
 using test::fixture;
+using namespace testing_support;
 
 // Every kind of arithmetic and cache shape that a llama has: float weights with GQA and tiny heads, YaRN and
 // head size 32, and the integer path.
 const std::vector<std::string> kModels = {
     fixture("stories260k/stories260k.gguf"), fixture("llama-rope-yarn/model.gguf"),
     fixture("quant-llama/model-Q4_1.gguf"), fixture("quant-llama/model-Q8_0.gguf")};
-
-std::unique_ptr<Engine> load(const EngineOptions& options) {
-  auto engine = Engine::load(options);
-  EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().message);
-  return engine ? std::move(*engine) : nullptr;
-}
-
-std::vector<TokenId> prompt_of(std::size_t length, std::uint32_t vocab) {
-  std::vector<TokenId> tokens;
-  for (std::size_t i = 0; i < length; ++i)
-    tokens.push_back(TokenId{static_cast<int>((i * i * 31 + i * 7 + 5) % vocab)});
-  return tokens;
-}
-
-struct Output {
-  std::vector<TokenId> tokens;
-  std::map<std::size_t, std::vector<float>> logits;  // by position
-  GenerationStats stats;
-  bool operator==(const Output& other) const { return tokens == other.tokens && logits == other.logits; }
-};
-
-GenerationRequest greedy(std::vector<TokenId> prompt, std::size_t max_tokens) {
-  GenerationRequest request;
-  request.prompt = std::move(prompt);
-  request.max_tokens = max_tokens;
-  request.sampling.temperature = 0;
-  request.end_tokens = EndTokens::kIgnore;
-  return request;
-}
-
-// Keeps the logits from `logits_from` on. The caller runs the engine before it looks.
-Job submit(Engine& engine, GenerationRequest request, std::size_t logits_from, Output& output) {
-  request.logits_from = logits_from;
-  request.on_logits = [&output](std::size_t position, std::span<const float> logits) {
-    const auto [entry, fresh] = output.logits.try_emplace(position, logits.begin(), logits.end());
-    // An engine that recomputes comes by a position again and again, with the same bits each time.
-    EXPECT_TRUE(fresh || std::ranges::equal(entry->second, logits)) << "position " << position;
-  };
-  auto job = engine.submit(std::move(request));
-  EXPECT_TRUE(job.has_value()) << (job ? "" : job.error().message);
-  return *job;
-}
-
-void run(Engine& engine) {
-  while (engine.step()) {
-    const Status sound = engine.check_integrity();
-    ASSERT_TRUE(sound.has_value()) << sound.error().message;
-  }
-}
-
-Output generate(Engine& engine, const GenerationRequest& request, std::size_t logits_from = 0) {
-  Output output;
-  const Job job = submit(engine, request, logits_from, output);
-  run(engine);
-  output.tokens = job.stream->take().tokens;
-  output.stats = job.stream->stats();
-  return output;
-}
-
-// The reference for everything below: one thread, the whole prompt in one step, a cold cache.
-Output plain(const std::string& model, KvType type, const GenerationRequest& request) {
-  const auto engine = load({.model = model, .kv_type = type, .threads = 1});
-  return generate(*engine, request);
-}
 
 TEST(Exactness, CachedDecodingEqualsRecomputation) {
   for (const std::string& model : kModels)
@@ -208,6 +146,21 @@ TEST_F(EngineLife, CancelFreesTheBlocksWithinOneStep) {
   EXPECT_FALSE(engine_->step());
   EXPECT_EQ(engine_->kv_stats().in_use_blocks, 0u);
   EXPECT_EQ(job->stream->take().finish, FinishReason::kCancelled);
+}
+
+// The step that ends one generation gives its blocks to the next: the pool has room for one of them only.
+TEST_F(EngineLife, TheStepOfACancellationRunsWhoeverWaitedForTheBlocks) {
+  const auto engine = load({.model = fixture("stories260k/stories260k.gguf"), .context_tokens = 64});
+  auto first = engine->submit(greedy(prompt_of(40, 512), 20));
+  auto second = engine->submit(greedy(prompt_of(50, 500), 10));
+  for (int i = 0; i < 4; ++i) engine->step();
+  EXPECT_EQ(first->stream->take().tokens.size(), 4u);
+  EXPECT_EQ(engine->waiting(), 1u);
+  engine->cancel(first->id);
+  engine->step();
+  EXPECT_EQ(second->stream->take().tokens.size(), 1u);
+  EXPECT_EQ(engine->running(), 1u);
+  EXPECT_EQ(engine->kv_stats().in_use_blocks, 4u);
 }
 
 TEST_F(EngineLife, SubmitAndCancelFromOtherThreads) {

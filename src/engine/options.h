@@ -11,6 +11,7 @@
 #include "kernels/isa.h"
 #include "kernels/linear/packed_matrix.h"
 #include "kernels/tensor_type.h"
+#include "scheduler/scheduler_options.h"
 
 namespace folio::engine {
 
@@ -27,13 +28,22 @@ struct EngineOptions {
   std::string model;
   // Longest sequence; 0: the model's, or less where memory does not allow that.
   std::size_t context_tokens = 0;
-  // Tokens the block pool holds; 0: one context.
+  // Tokens the block pool holds; 0: one context. With less than a context, no sequence is longer than that.
   std::size_t kv_tokens = 0;
   // Unset: default_kv_type().
   std::optional<kernels::KvType> kv_type;
   std::uint32_t block_tokens = 16;
-  // Rows in one step: a longer prompt takes several.
+  // Rows in one step: a longer prompt takes several. The upper bound of what the time budget allows.
   std::size_t step_tokens = 512;
+  // Sequences that run at the same time; 0: 64, or one per row of a step if that is less.
+  std::size_t max_num_seqs = 0;
+  // Tokens of one prompt in one step; 0: as many as there is room for.
+  std::size_t long_prefill_token_threshold = 0;
+  scheduler::ChunkedPrefill chunked_prefill = scheduler::ChunkedPrefill::kOn;
+  scheduler::Policy policy = scheduler::Policy::kFcfs;
+  scheduler::Fairness fairness = scheduler::Fairness::kNone;
+  // Predicted time of a step in which prompts are computed beside others' tokens; 0: no limit.
+  double step_budget_ms = 250;
   // 0: as many as affinity and cgroup allow.
   int threads = 0;
   kernels::Arithmetic arithmetic = kernels::Arithmetic::kInteger;

@@ -21,6 +21,11 @@ namespace folio::engine {
 
 enum class EndTokens { kStop, kIgnore };  // does a token that ends a generation end it?
 
+enum class Seed {
+  kGiven,  // sampling.seed
+  kDraw,   // a new one; Job::seed and the statistics say which, so that the answer can be had again
+};
+
 inline constexpr std::size_t kNoLogits = std::numeric_limits<std::size_t>::max();
 
 struct GenerationRequest {
@@ -34,6 +39,13 @@ struct GenerationRequest {
   // Does the answer's text begin anew, or go on with the prompt's last word?
   text::TextStart text_start = text::TextStart::kFresh;
   std::string cache_salt;  // sequences of different salts never share blocks
+  std::size_t choices =
+      1;  // answers to the same prompt, each with a stream of its own; they share its blocks
+  Seed seed = Seed::kGiven;
+  std::int32_t priority = 0;  // smaller first; only under Policy::kPriority
+  std::uint64_t tenant = 0;   // who shares fairly with whom; only under Fairness::kTenants
+  // From submission to the end at most; what is there by then is the answer. 0: no limit.
+  double deadline_ms = 0;
   // Called on the engine's thread with the logits that follow each position from `logits_from` on, in order.
   // Such a request reuses no cached block past that position. The span is valid during the call.
   std::size_t logits_from = kNoLogits;
@@ -44,6 +56,7 @@ enum class FinishReason {
   kStop,       // a token that ends the generation, or a stop text
   kLength,     // max_tokens or the context is reached
   kCancelled,  // by cancel()
+  kDeadline,   // deadline_ms is over
   kError,      // see GenerationStats::error
 };
 
@@ -51,6 +64,9 @@ struct GenerationStats {
   std::size_t prompt_tokens = 0;
   std::size_t cached_tokens = 0;  // of the prompt, whose K and V were read from the cache
   std::size_t generated_tokens = 0;
+  std::size_t preemptions =
+      0;  // times its blocks were taken for others; it went on later, with the same tokens
+  std::uint64_t seed = 0;
   double first_token_s = 0;   // from submit to the first token
   double prefill_s = 0;       // computing the rest of the prompt, first token included
   double decode_s = 0;        // from the first token to the last

@@ -1,13 +1,15 @@
 // One generation inside the engine: its tokens so far, what is computed of them, and where its answer goes.
 #pragma once
 
-#include <chrono>
+#include <algorithm>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "base/ids.h"
 #include "engine/request.h"
 #include "engine/stop_matcher.h"
@@ -17,27 +19,51 @@
 
 namespace folio::engine {
 
-using Clock = std::chrono::steady_clock;
+// Which of a request's answers a sequence is. A job's sequences have consecutive ids, the job's first.
+struct Choice {
+  SequenceId job;
+  std::size_t index = 0;
+
+  SequenceId sequence() const { return SequenceId{raw(job) + index}; }
+};
 
 // computed (in kv) < tokens.size() is all there is to do: prefill, decode, a cache hit and a recomputation
 // are the same.
 struct Sequence {
-  Sequence(SequenceId sequence_id, GenerationRequest what, const text::Tokenizer& tokenizer)
-      : id(sequence_id),
-        request(std::move(what)),
+  Sequence(const Choice& which, std::shared_ptr<const GenerationRequest> what,
+           const text::Tokenizer& tokenizer)
+      : id(which.sequence()),
+        choice(which),
+        shared_request(std::move(what)),
+        request(*shared_request),
         tokens(request.prompt),
         detokenizer(tokenizer, text::SpecialText::kSkip, request.text_start),
         stop(request.stop) {}
 
   std::size_t generated() const { return tokens.size() - request.prompt.size(); }
   bool wants_logits() const { return request.logits_from != kNoLogits; }
+  // The tokens whose K and V may come from the cache: those before the first position whose logits are
+  // wanted.
+  std::span<const TokenId> reusable() const {
+    return std::span(tokens).first(std::min(request.logits_from, tokens.size()));
+  }
+  // Room to take beforehand, in tokens: most answers need no more, and few requests may wait with much.
+  std::size_t likely_length() const {
+    constexpr std::size_t kLikelyAnswer = 4096;
+    return std::min(max_length, tokens.size() + kLikelyAnswer);
+  }
 
   SequenceId id;
-  GenerationRequest request;
-  std::vector<TokenId> tokens;       // known: prompt, then generated
-  std::size_t max_length = 0;        // tokens at most, prompt included
-  std::optional<kv::SequenceKv> kv;  // from admission on
-  std::size_t promised_blocks = 0;
+  Choice choice;
+  std::shared_ptr<const GenerationRequest> shared_request;
+  const GenerationRequest& request;
+  std::vector<TokenId> tokens;           // known: prompt, then generated
+  std::size_t max_length = 0;            // tokens at most, prompt included
+  std::optional<kv::SequenceKv> kv;      // from the first time that the scheduler considers it
+  std::optional<kv::BlockHash> awaited;  // somebody else computes this block of its prompt
+  bool began = false;                    // something was computed for it, ever
+  // The other answers of its request, until the prompt is computed: then they fork from this one.
+  std::vector<std::unique_ptr<Sequence>> forks;
   sampling::TokenHistory history;
   text::Detokenizer detokenizer;
   StopMatcher stop;
@@ -45,9 +71,34 @@ struct Sequence {
   std::optional<FinishReason> finished;
 
   GenerationStats stats;
-  Clock::time_point submitted = Clock::now();
-  Clock::time_point started;
-  Clock::time_point first_token;
+  double submitted_ms = 0, started_ms = 0, first_token_ms = 0;  // on the engine's clock
+};
+
+// The sequences of an engine, by id, and visited in this order.
+class SequenceTable {
+ public:
+  Sequence& add(std::unique_ptr<Sequence> sequence) {
+    Sequence& added = *sequence;
+    const bool is_new = sequences_.emplace(added.id, std::move(sequence)).second;
+    FOLIO_CHECK(is_new, "two sequences have one id");
+    return added;
+  }
+  Sequence& at(SequenceId id) const {
+    const auto found = sequences_.find(id);
+    FOLIO_CHECK(found != sequences_.end(), "no such sequence");
+    return *found->second;
+  }
+  template <typename Visit>
+  void for_each(Visit visit) const {
+    for (const auto& [id, sequence] : sequences_) visit(*sequence);
+  }
+  void remove_finished() {
+    std::erase_if(sequences_, [](const auto& entry) { return entry.second->finished.has_value(); });
+  }
+  std::size_t size() const { return sequences_.size(); }
+
+ private:
+  std::map<SequenceId, std::unique_ptr<Sequence>> sequences_;
 };
 
 // What a step computes of one sequence: its tokens [first, end).

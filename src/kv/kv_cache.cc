@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <utility>
 
 #include "base/check.h"
 
@@ -48,17 +49,73 @@ SequenceKv KvCache::open(std::string_view salt, std::size_t capacity_tokens) {
                     PrefixChain(root, hash_, geometry_.block_tokens(), capacity_blocks));
 }
 
-std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens) {
+std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens, Matching matching) {
   FOLIO_CHECK(sequence.table_.blocks() == 0, "a match starts a sequence");
-  counters_.queried_tokens += tokens.size();
+  drop_claims(sequence);
+  sequence.queried_tokens_ = matching == Matching::kNew ? tokens.size() : 0;
+  sequence.hit_tokens_ = 0;
   if (tokens.empty() || prefix_caching_ == PrefixCaching::kOff) return 0;
   sequence.chain_.truncate(0);
   group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
   for (BlockId block : hit_) sequence.table_.append(pool_.pin(block));
   sequence.published_blocks_ = hit_.size();
   sequence.computed_ = hit_.size() * geometry_.block_tokens();
-  counters_.hit_tokens += sequence.computed_;
+  const auto partial = group_.partial_hit(sequence.chain_, tokens, hit_.size(),
+                                          hit_.empty() ? kNoBlock : hit_.back(), tokens.size() - 1);
+  if (partial) {
+    sequence.table_.append(pool_.pin(partial->block));
+    sequence.computed_ += partial->tokens;
+  }
+  sequence.hit_tokens_ = sequence.computed_;
   return sequence.computed_;
+}
+
+void KvCache::drop_partial_hit(SequenceKv& sequence) {
+  truncate(sequence, geometry_.full_blocks(sequence.computed_) * geometry_.block_tokens());
+  sequence.hit_tokens_ = sequence.computed_;
+}
+
+std::optional<BlockHash> KvCache::awaited(SequenceKv& sequence, std::span<const TokenId> tokens) {
+  FOLIO_CHECK(sequence.table_.blocks() == 0, "a sequence waits before it starts");
+  if (tokens.empty() || pending_.size() == 0) return std::nullopt;
+  drop_claims(sequence);
+  sequence.chain_.truncate(0);
+  group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
+  std::optional<BlockHash> last;
+  for (std::size_t blocks = hit_.size() + 1; blocks <= geometry_.full_blocks(tokens.size() - 1); ++blocks) {
+    const BlockHash name = sequence.chain_.at(blocks, tokens);
+    if (!pending_.contains(name)) break;
+    last = name;
+  }
+  return last;
+}
+
+void KvCache::claim(SequenceKv& sequence, std::span<const TokenId> tokens) {
+  if (prefix_caching_ == PrefixCaching::kOff) return;
+  drop_claims(sequence);
+  sequence.claimed_blocks_ = geometry_.full_blocks(tokens.size());
+  for (std::size_t block = sequence.published_blocks_; block < sequence.claimed_blocks_; ++block)
+    pending_.claim(sequence.chain_.at(block + 1, tokens), sequence.serial_);
+}
+
+// The names of claimed blocks are in the chain: claim() computed them, and truncate() drops claims first.
+void KvCache::drop_claims(SequenceKv& sequence) {
+  for (std::size_t block = sequence.published_blocks_; block < sequence.claimed_blocks_; ++block)
+    pending_.drop(sequence.chain_.at(block + 1), sequence.serial_);
+  sequence.claimed_blocks_ = 0;
+}
+
+void KvCache::count_match(SequenceKv& sequence) {
+  if (sequence.hit_tokens_ > 0 && sequence.queried_tokens_ == 0)
+    counters_.resumed_tokens += sequence.hit_tokens_;
+  if (sequence.queried_tokens_ > 0) counters_.hit_tokens += sequence.hit_tokens_;
+  counters_.queried_tokens += std::exchange(sequence.queried_tokens_, 0);
+  sequence.hit_tokens_ = 0;
+}
+
+std::size_t KvCache::missing_blocks(const SequenceKv& sequence, std::size_t upto) const {
+  const std::size_t needed = geometry_.blocks_for(upto), held = sequence.table_.blocks();
+  return (needed > held ? needed - held : 0) + (must_copy(sequence) ? 1 : 0);
 }
 
 Reserve KvCache::reserve(SequenceKv& sequence, std::size_t upto) {
@@ -114,6 +171,7 @@ void KvCache::commit(SequenceKv& sequence, std::span<const TokenId> tokens, std:
   FOLIO_CHECK(computed <= sequence.table_.token_capacity(), "committing tokens that were never reserved");
   FOLIO_CHECK(computed == sequence.computed_ || !must_copy(sequence),
               "a shared block was written without reserve()");
+  if (computed > sequence.computed_) count_match(sequence);
   sequence.computed_ = computed;
   if (prefix_caching_ == PrefixCaching::kOff) return;
   while (sequence.published_blocks_ < geometry_.full_blocks(computed)) publish_next_block(sequence, tokens);
@@ -124,6 +182,7 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
   const BlockId block = sequence.table_.ids()[index];
   const BlockId parent = index == 0 ? kNoBlock : sequence.table_.ids()[index - 1];
   const PrefixKey key = group_.key(sequence.chain_, tokens, index, parent);
+  if (index < sequence.claimed_blocks_) pending_.drop(key.hash, sequence.serial_);
   const std::optional<BlockId> resident = index_.find(key);
   if (!resident) {
     index_.insert(key, block);
@@ -136,6 +195,7 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
 
 void KvCache::truncate(SequenceKv& sequence, std::size_t tokens) {
   FOLIO_CHECK(tokens <= sequence.computed_, "truncating to more than is computed");
+  drop_claims(sequence);
   sequence.table_.truncate(tokens);
   sequence.chain_.truncate(geometry_.full_blocks(tokens));
   sequence.computed_ = tokens;
@@ -183,6 +243,7 @@ void KvCache::on_evict(BlockId block) {
 
 void KvCache::enroll(SequenceKv& sequence) {
   sequence.registry_slot_ = sequences_.size();
+  sequence.serial_ = next_serial_++;
   sequences_.push_back(&sequence);
 }
 

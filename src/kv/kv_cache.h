@@ -2,7 +2,9 @@
 //
 // A sequence's life:
 //   SequenceKv kv = cache.open(salt, context);
+//   cache.awaited(kv, prompt)                somebody computes a block of it right now: wait, ask again
 //   cache.match(kv, prompt);                 blocks already computed, by anyone, ever; pinned
+//   cache.claim(kv, prompt);                 others wait for the blocks that this sequence will compute
 //   repeat  cache.reserve(kv, upto)          room for tokens [computed, upto), writable by this sequence
 //   alone
 //           ... the model writes K and V through kv.blocks() ...
@@ -41,6 +43,7 @@
 #include "kv/block_pool.h"
 #include "kv/kv_geometry.h"
 #include "kv/kv_group.h"
+#include "kv/pending_prefixes.h"
 #include "kv/prefix_hash.h"
 #include "kv/prefix_index.h"
 #include "kv/sequence_kv.h"
@@ -50,6 +53,10 @@ namespace folio::kv {
 enum class PrefixCaching { kOn, kOff };  // kOff: nothing enters the index, every match is empty
 enum class Reserve { kDone, kNoBlocks };
 enum class Reset { kDone, kInUse };
+enum class Matching {
+  kNew,     // counts as a query of the prefix cache
+  kResume,  // a sequence looks for what is left of its own: counts as resumed
+};
 
 struct KvCacheOptions {
   KvGeometry geometry;
@@ -67,8 +74,9 @@ struct KvStats {
   std::size_t in_use_blocks = 0;
   std::size_t block_bytes = 0;
   // Since creation:
-  std::uint64_t queried_tokens = 0;  // given to match()
+  std::uint64_t queried_tokens = 0;  // given to match() by sequences that went on to compute something
   std::uint64_t hit_tokens = 0;      // of those, found: K and V are read, not computed
+  std::uint64_t resumed_tokens = 0;  // found by sequences that had lost their blocks
   std::uint64_t evicted_blocks = 0;  // lost to make room
   std::uint64_t copied_blocks = 0;   // by copy-on-write
   std::uint64_t merged_blocks = 0;   // computed twice at the same time, kept once
@@ -92,9 +100,29 @@ class KvCache final : private EvictionListener {
   // sequence stays within `capacity_tokens`.
   [[nodiscard]] SequenceKv open(std::string_view salt, std::size_t capacity_tokens);
 
-  // Pins the longest resident prefix of `tokens`, in full blocks, and returns its length in tokens. Never all
-  // of `tokens`: the last one must be computed for its logits. Requires: `sequence` is empty.
-  std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens);
+  // Pins the longest resident prefix of `tokens` and returns its length in tokens. Never all of `tokens`: the
+  // last one must be computed for its logits. After the full blocks a part of one more may be found; that
+  // block is pinned too, and copied when reserve() makes room behind the part (as any block that others may
+  // read). Statistics count a match when its sequence first commits: only then was anything read.
+  // Requires: `sequence` is empty.
+  std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens,
+                    Matching matching = Matching::kNew);
+
+  // Somebody is computing the block after what match() would find: the name of the last block of `tokens`
+  // that somebody claims. is_pending() tells when it is there, or given up. nullopt: there is nothing to wait
+  // for. Requires: `sequence` is empty. Cost: that of match().
+  std::optional<BlockHash> awaited(SequenceKv& sequence, std::span<const TokenId> tokens);
+  bool is_pending(BlockHash block) const { return pending_.contains(block); }
+
+  // This sequence will compute the full blocks of `tokens` that are not published yet. A claim ends with the
+  // block's publication, or with truncate() or release(). Allocates.
+  void claim(SequenceKv& sequence, std::span<const TokenId> tokens);
+
+  // Lets go of a part of a block that match() found, so that a pool which is exactly full suffices.
+  void drop_partial_hit(SequenceKv& sequence);
+
+  // Blocks that must still be obtained until `sequence` holds tokens [0, upto), a copy included.
+  std::size_t missing_blocks(const SequenceKv& sequence, std::size_t upto) const;
 
   // Makes tokens [computed, upto) writable: appends blocks, evicting cached ones if need be, and copies the
   // block that computed() falls into if it is shared or published. All or nothing: kNoBlocks changes nothing.
@@ -141,6 +169,8 @@ class KvCache final : private EvictionListener {
   void append_block(SequenceKv& sequence);
   void copy_block(SequenceKv& sequence, std::size_t index);
   void unpublish(BlockId block);
+  void drop_claims(SequenceKv& sequence);
+  void count_match(SequenceKv& sequence);
   void publish_next_block(SequenceKv& sequence, std::span<const TokenId> tokens);
 
   Status check_tables() const;
@@ -154,6 +184,8 @@ class KvCache final : private EvictionListener {
   BlockPool pool_;
   PrefixIndex index_;
   KvGroup group_;
+  PendingPrefixes pending_;
+  std::uint64_t next_serial_ = 1;
   std::vector<SequenceKv*> sequences_;  // all that are open
   std::vector<BlockId> hit_;            // scratch of match()
   KvStats counters_;                    // only the "since creation" part

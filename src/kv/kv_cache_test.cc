@@ -40,8 +40,20 @@ TEST(KvCache, SecondTurnFindsTheFirst) {
   EXPECT_EQ(cache->match(second, tokens), 48);
   EXPECT_TRUE(states_are_right(*cache, second, tokens));
   expect_counts(*cache, 5, 0, 3);
+  EXPECT_EQ(cache->stats().hit_tokens, 0);  // nothing was read yet
+  ASSERT_TRUE(advance(*cache, second, tokens, 60));
   EXPECT_EQ(cache->stats().queried_tokens, 120);
   EXPECT_EQ(cache->stats().hit_tokens, 48);
+
+  SequenceKv gave_up = cache->open("", 64);
+  EXPECT_EQ(cache->match(gave_up, tokens), 48);
+  cache->release(gave_up);
+  SequenceKv resumed = cache->open("", 64);
+  EXPECT_EQ(cache->match(resumed, tokens, Matching::kResume), 48);
+  ASSERT_TRUE(advance(*cache, resumed, tokens, 60));
+  EXPECT_EQ(cache->stats().queried_tokens, 120);
+  EXPECT_EQ(cache->stats().hit_tokens, 48);
+  EXPECT_EQ(cache->stats().resumed_tokens, 48);
 }
 
 TEST(KvCache, NeverFindsTheWholePrompt) {
@@ -50,7 +62,7 @@ TEST(KvCache, NeverFindsTheWholePrompt) {
   SequenceKv first = cache->open("", 64);
   ASSERT_TRUE(advance(*cache, first, tokens, 32));
   SequenceKv second = cache->open("", 64);
-  EXPECT_EQ(cache->match(second, tokens), 16);
+  EXPECT_EQ(cache->match(second, tokens), 31);  // of the second block all but the last token
   SequenceKv third = cache->open("", 64);
   EXPECT_EQ(cache->match(third, token_run(0, 33)), 32);
   SequenceKv fourth = cache->open("", 64);
@@ -65,7 +77,72 @@ TEST(KvCache, StopsAtTheFirstDifference) {
   ASSERT_TRUE(advance(*cache, first, tokens, 64));
   tokens[20] = TokenId{999};  // in block 1; blocks 2 and 3 hold the same tokens after another past
   SequenceKv second = cache->open("", 64);
-  EXPECT_EQ(cache->match(second, tokens), 16);
+  EXPECT_EQ(cache->match(second, tokens), 20);
+  EXPECT_TRUE(states_are_right(*cache, second, tokens));
+  ASSERT_TRUE(advance(*cache, second, tokens, 64));  // into a copy
+  EXPECT_TRUE(states_are_right(*cache, second, tokens));
+  EXPECT_TRUE(states_are_right(*cache, first, token_run(0, 64)));
+  EXPECT_EQ(cache->stats().copied_blocks, 1);
+  expect_sound(*cache);
+}
+
+TEST(KvCache, OfSeveralBeginningsTheLongestIsTaken) {
+  auto cache = small_cache(12);
+  for (std::size_t common : {3u, 9u, 6u}) {
+    auto tokens = token_run(0, 32);
+    tokens[16 + common] = TokenId{500};
+    SequenceKv sequence = cache->open("", 64);
+    static_cast<void>(cache->match(sequence, tokens));
+    ASSERT_TRUE(advance(*cache, sequence, tokens, 32));
+  }
+  SequenceKv sequence = cache->open("", 64);
+  EXPECT_EQ(cache->match(sequence, token_run(0, 40)), 16 + 9);
+  cache->drop_partial_hit(sequence);
+  EXPECT_EQ(sequence.computed(), 16);
+  expect_sound(*cache);
+}
+
+TEST(KvCache, FollowersWaitForWhoComputesTheirPrefix) {
+  auto cache = small_cache(16);
+  const auto tokens = token_run(0, 60);
+  auto other_end = tokens;
+  other_end[40] = TokenId{700};  // two full blocks in common
+  SequenceKv producer = cache->open("", 64), follower = cache->open("", 64), stranger = cache->open("b", 64);
+  EXPECT_EQ(cache->awaited(producer, tokens), std::nullopt);
+  EXPECT_EQ(cache->match(producer, tokens), 0);
+  cache->claim(producer, tokens);
+  const auto name = cache->awaited(follower, other_end);
+  ASSERT_TRUE(name.has_value());
+  EXPECT_EQ(cache->awaited(stranger, tokens), std::nullopt);  // of another tenant
+  ASSERT_TRUE(advance(*cache, producer, tokens, 20));
+  EXPECT_TRUE(cache->is_pending(*name));  // the first block is there; it is the second they wait for
+  EXPECT_EQ(cache->awaited(follower, other_end), name);
+  ASSERT_TRUE(advance(*cache, producer, tokens, 32));
+  EXPECT_FALSE(cache->is_pending(*name));
+  EXPECT_EQ(cache->awaited(follower, other_end), std::nullopt);
+  EXPECT_EQ(cache->match(follower, other_end), 32);
+}
+
+TEST(KvCache, WhatAProducerGivesUpAnotherTakesOver) {
+  auto cache = small_cache(16);
+  const auto tokens = token_run(0, 60);
+  SequenceKv producer = cache->open("", 64), follower = cache->open("", 64), third = cache->open("", 64);
+  static_cast<void>(cache->match(producer, tokens));
+  cache->claim(producer, tokens);
+  const auto name = cache->awaited(follower, tokens);
+  ASSERT_TRUE(name && cache->is_pending(*name));
+  ASSERT_TRUE(advance(*cache, producer, tokens, 20));
+  cache->release(producer);
+  EXPECT_FALSE(cache->is_pending(*name));
+  EXPECT_EQ(cache->awaited(follower, tokens), std::nullopt);
+  EXPECT_EQ(cache->match(follower, tokens), 16);
+  cache->claim(follower, tokens);
+  EXPECT_TRUE(cache->awaited(third, tokens).has_value());
+  {
+    const SequenceKv moved = std::move(follower);  // claims go along
+    EXPECT_TRUE(cache->awaited(third, tokens).has_value());
+  }
+  EXPECT_EQ(cache->awaited(third, tokens), std::nullopt);
 }
 
 TEST(KvCache, SaltsKeepApart) {

@@ -17,6 +17,15 @@ PrefixKey KvGroup::key(PrefixChain& chain, std::span<const TokenId> tokens, std:
           .tokens = tokens.subspan(index * block_tokens, block_tokens)};
 }
 
+std::optional<PartialHit> KvGroup::partial_hit(PrefixChain& chain, std::span<const TokenId> tokens,
+                                               std::size_t blocks, BlockId parent,
+                                               std::size_t limit_tokens) const {
+  const std::size_t begin = blocks * geometry_.block_tokens();
+  const std::size_t end = std::min(limit_tokens, begin + geometry_.block_tokens());
+  if (end <= begin) return std::nullopt;
+  return index_.find_partial(chain.at(blocks, tokens), parent, tokens.subspan(begin, end - begin));
+}
+
 void KvGroup::longest_hit(PrefixChain& chain, std::span<const TokenId> tokens, std::size_t limit_tokens,
                           std::vector<BlockId>& hit) const {
   hit.clear();

@@ -41,6 +41,12 @@ class KvGroup {
   // none. The key refers to `tokens`. Requires: (index + 1) * block_tokens <= tokens.size().
   PrefixKey key(PrefixChain& chain, std::span<const TokenId> tokens, std::size_t index, BlockId parent) const;
 
+  // What follows the first `blocks` blocks of a table (the last of them is `parent`, kNoBlock for none) and
+  // agrees with `tokens` for a part of a block, but for no more than up to `limit_tokens`. Full attention can
+  // go on anywhere: what a block holds of a token does not depend on those after it.
+  std::optional<PartialHit> partial_hit(PrefixChain& chain, std::span<const TokenId> tokens,
+                                        std::size_t blocks, BlockId parent, std::size_t limit_tokens) const;
+
   // The resident blocks of the longest prefix of `tokens` that is no longer than `limit_tokens`, in order,
   // into `hit` (cleared first). Stops at the first block that is not resident.
   void longest_hit(PrefixChain& chain, std::span<const TokenId> tokens, std::size_t limit_tokens,

@@ -23,6 +23,7 @@ class Oracle {
   struct Block {
     bool published = false;
     Content content;
+    std::size_t serial = 0;  // order of publication
   };
   using Handle = std::shared_ptr<Block>;
   struct Sequence {
@@ -64,7 +65,30 @@ class Oracle {
     }
     sequence.published = sequence.table.size();
     sequence.computed = sequence.published * block_tokens_;
+    match_part(sequence, tokens);
     return sequence.computed;
+  }
+
+  // The block that goes on like `tokens` the longest; of equals the one published last.
+  void match_part(Sequence& sequence, const Tokens& tokens) {
+    Handle best;
+    std::size_t longest = 0;
+    for (const auto& [content, block] : index_) {
+      const Tokens& held = content.second;
+      if (content.first != sequence.salt || held.size() != sequence.computed + block_tokens_) continue;
+      std::size_t common = 0;
+      while (common < held.size() && common + 1 < tokens.size() && held[common] == tokens[common]) ++common;
+      const std::size_t beyond = common > sequence.computed ? common - sequence.computed : 0;
+      const bool newer = best != nullptr && beyond == longest && block->serial > best->serial;
+      if (beyond > longest || (beyond > 0 && newer)) {
+        best = block;
+        longest = beyond;
+      }
+    }
+    if (best == nullptr) return;
+    oldest_first_.remove(best);
+    sequence.table.push_back(best);
+    sequence.computed += longest;
   }
 
   bool reserve(Sequence& sequence, std::size_t upto) {
@@ -93,7 +117,7 @@ class Oracle {
       Handle& block = sequence.table[sequence.published];
       const auto [entry, is_new] = index_.try_emplace(content(sequence, tokens, sequence.published), block);
       if (is_new) {
-        *block = {.published = true, .content = entry->first};
+        *block = {.published = true, .content = entry->first, .serial = next_serial_++};
       } else if (entry->second != block) {
         oldest_first_.remove(entry->second);
         const Handle old = std::exchange(block, entry->second);
@@ -157,6 +181,7 @@ class Oracle {
   std::size_t blocks_;
   std::size_t block_tokens_;
   std::size_t alive_ = 0;  // in use or cached
+  std::size_t next_serial_ = 1;
   std::map<Content, Handle> index_;
   std::list<Handle> oldest_first_;  // cached
   std::vector<std::unique_ptr<Sequence>> sequences_;

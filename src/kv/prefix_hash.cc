@@ -27,6 +27,11 @@ BlockHash PrefixChain::at(std::size_t blocks, std::span<const TokenId> tokens) {
   return blocks == 0 ? root_ : links_[blocks - 1];
 }
 
+BlockHash PrefixChain::at(std::size_t blocks) const {
+  FOLIO_CHECK(blocks <= links_.size(), "a name that was never computed");
+  return blocks == 0 ? root_ : links_[blocks - 1];
+}
+
 void PrefixChain::truncate(std::size_t blocks) {
   if (blocks < links_.size()) links_.resize(blocks);
 }

@@ -43,6 +43,9 @@ class PrefixChain {
   // Requires: blocks * block_tokens <= tokens.size(), and `tokens` begins with what earlier calls were given.
   BlockHash at(std::size_t blocks, std::span<const TokenId> tokens);
 
+  // The same, of a link that is known. Requires: an earlier call named it, and no truncate() took it back.
+  BlockHash at(std::size_t blocks) const;
+
   // Forgets the links after the first `blocks`, because the tokens after them may change.
   void truncate(std::size_t blocks);
 

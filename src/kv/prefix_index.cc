@@ -11,7 +11,8 @@ PrefixIndex::PrefixIndex(std::size_t blocks, std::size_t block_tokens)
     : block_tokens_(block_tokens),
       entries_(blocks),
       tokens_(blocks * block_tokens),
-      buckets_(std::bit_ceil(std::max<std::size_t>(blocks, 1)), kNoBlock) {}
+      buckets_(std::bit_ceil(std::max<std::size_t>(blocks, 1)), kNoBlock),
+      siblings_(buckets_.size(), kNoBlock) {}
 
 std::span<const TokenId> PrefixIndex::tokens(BlockId block) const {
   return std::span(tokens_).subspan(raw(block) * block_tokens_, block_tokens_);
@@ -29,6 +30,36 @@ std::optional<BlockId> PrefixIndex::find(const PrefixKey& key) const {
   return std::nullopt;
 }
 
+std::optional<PartialHit> PrefixIndex::find_partial(BlockHash parent_hash, BlockId parent,
+                                                    std::span<const TokenId> wanted) const {
+  std::optional<PartialHit> best;
+  std::size_t looked = 0;
+  for (BlockId block = siblings_[bucket(parent_hash)]; block != kNoBlock && looked < kMaxSiblings;
+       block = entries_[raw(block)].older, ++looked) {
+    const Entry& entry = entries_[raw(block)];
+    if (entry.parent != parent || !(entry.parent_hash == parent_hash)) continue;
+    const auto [at, end] = std::ranges::mismatch(tokens(block), wanted);
+    const auto common = static_cast<std::size_t>(end - wanted.begin());
+    if (common > (best ? best->tokens : 0)) best = {.block = block, .tokens = common};
+  }
+  return best;
+}
+
+void PrefixIndex::link_sibling(BlockId block) {
+  Entry& entry = entries_[raw(block)];
+  BlockId& newest = siblings_[bucket(entry.parent_hash)];
+  entry.older = newest;
+  if (newest != kNoBlock) entries_[raw(newest)].newer = block;
+  newest = block;
+}
+
+void PrefixIndex::unlink_sibling(BlockId block) {
+  const Entry& entry = entries_[raw(block)];
+  (entry.newer == kNoBlock ? siblings_[bucket(entry.parent_hash)] : entries_[raw(entry.newer)].older) =
+      entry.older;
+  if (entry.older != kNoBlock) entries_[raw(entry.older)].newer = entry.newer;
+}
+
 void PrefixIndex::insert(const PrefixKey& key, BlockId block) {
   FOLIO_CHECK(!contains(block), "a block holds one content");
   FOLIO_CHECK(key.tokens.size() == block_tokens_, "only full blocks are found again");
@@ -38,6 +69,7 @@ void PrefixIndex::insert(const PrefixKey& key, BlockId block) {
       .hash = key.hash, .parent_hash = key.parent_hash, .parent = key.parent, .next = head, .present = true};
   std::ranges::copy(key.tokens, tokens_.begin() + static_cast<std::ptrdiff_t>(raw(block) * block_tokens_));
   head = block;
+  link_sibling(block);
   ++size_;
 }
 
@@ -46,6 +78,7 @@ void PrefixIndex::erase(BlockId block) {
   BlockId* link = &buckets_[bucket(entries_[raw(block)].hash)];
   while (*link != block) link = &entries_[raw(*link)].next;
   *link = entries_[raw(block)].next;
+  unlink_sibling(block);
   entries_[raw(block)] = {};
   --size_;
 }
@@ -72,6 +105,22 @@ Status PrefixIndex::check_integrity() const {
   if (chained != size_ || present != size_)
     return fail(ErrorKind::kInvalid, "prefix index: {} entries, {} in buckets, {} counted", present, chained,
                 size_);
+  return check_siblings();
+}
+
+Status PrefixIndex::check_siblings() const {
+  std::size_t linked = 0;
+  for (std::size_t at = 0; at < siblings_.size(); ++at) {
+    BlockId newer = kNoBlock;
+    for (BlockId block = siblings_[at]; block != kNoBlock;
+         newer = block, block = entries_[raw(block)].older) {
+      const Entry& entry = entries_[raw(block)];
+      if (++linked > size_ || !entry.present || entry.newer != newer || bucket(entry.parent_hash) != at)
+        return fail(ErrorKind::kInvalid, "prefix index: block {} is not where its siblings are", raw(block));
+    }
+  }
+  if (linked != size_)
+    return fail(ErrorKind::kInvalid, "prefix index: {} of {} entries have siblings", linked, size_);
   return {};
 }
 

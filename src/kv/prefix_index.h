@@ -10,10 +10,11 @@
 // table also pins its parent, and a parent is released after its children, hence evicted after them.
 //
 // Structure: buckets of blocks, chained through one array. Chosen over open addressing because a block leaves
-// in O(1) without tombstones, so the index cannot decay in a long run.
+// in O(1) without tombstones, so the index cannot decay in a long run. A second set of buckets, by the
+// parent's hash, holds the blocks that follow the same prefix (siblings), the newest first.
 //
-// Thread rule: the pool's thread. Memory: taken at creation, (block_tokens * 4 + 60) bytes per block.
-// Cost: find, insert and erase are O(block_tokens), allocating nothing.
+// Thread rule: the pool's thread. Memory: taken at creation, (block_tokens * 4 + 72) bytes per block.
+// Cost: find, find_partial, insert and erase are O(block_tokens), allocating nothing.
 #pragma once
 
 #include <cstddef>
@@ -37,8 +38,17 @@ struct PrefixKey {
   std::span<const TokenId> tokens;  // block_tokens of them
 };
 
+// A block whose first `tokens` tokens are the ones looked for, and whose next is not.
+struct PartialHit {
+  BlockId block;
+  std::size_t tokens;
+};
+
 class PrefixIndex {
  public:
+  // How many siblings find_partial() looks at.
+  static constexpr std::size_t kMaxSiblings = 64;
+
   PrefixIndex(std::size_t blocks, std::size_t block_tokens);
 
   std::size_t size() const { return size_; }
@@ -47,6 +57,11 @@ class PrefixIndex {
   std::span<const TokenId> tokens(BlockId block) const;                        // Requires: contains(block)
 
   std::optional<BlockId> find(const PrefixKey& key) const;
+  // Of the blocks that follow the prefix (parent_hash, parent), the one that begins with the most of
+  // `tokens`; of equals the newest. Looks at the newest kMaxSiblings only: it is a saving, not a promise.
+  // nullopt: none begins with even the first.
+  std::optional<PartialHit> find_partial(BlockHash parent_hash, BlockId parent,
+                                         std::span<const TokenId> tokens) const;
   // Requires: !contains(block), !find(key), and the parent is kNoBlock or an entry.
   void insert(const PrefixKey& key, BlockId block);
   // Requires: contains(block).
@@ -62,18 +77,23 @@ class PrefixIndex {
     BlockHash hash;
     BlockHash parent_hash;
     BlockId parent = kNoBlock;
-    BlockId next = kNoBlock;  // in its bucket
+    BlockId next = kNoBlock;                     // in its bucket
+    BlockId older = kNoBlock, newer = kNoBlock;  // in its parent's bucket
     bool present = false;
   };
 
   std::size_t bucket(BlockHash hash) const { return hash.value.low & (buckets_.size() - 1); }
   bool matches(BlockId block, const PrefixKey& key) const;
+  void link_sibling(BlockId block);
+  void unlink_sibling(BlockId block);
+  Status check_siblings() const;
 
   std::size_t block_tokens_;
   std::size_t size_ = 0;
-  std::vector<Entry> entries_;    // one per block of the pool
-  std::vector<TokenId> tokens_;   // [blocks, block_tokens]
-  std::vector<BlockId> buckets_;  // a power of two, at least as many as blocks
+  std::vector<Entry> entries_;     // one per block of the pool
+  std::vector<TokenId> tokens_;    // [blocks, block_tokens]
+  std::vector<BlockId> buckets_;   // a power of two, at least as many as blocks
+  std::vector<BlockId> siblings_;  // as many: the newest entry with a parent hash of this bucket
 };
 
 }  // namespace folio::kv

@@ -17,7 +17,11 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       table_(std::move(other.table_)),
       chain_(std::move(other.chain_)),
       computed_(std::exchange(other.computed_, 0)),
-      published_blocks_(std::exchange(other.published_blocks_, 0)) {
+      published_blocks_(std::exchange(other.published_blocks_, 0)),
+      claimed_blocks_(std::exchange(other.claimed_blocks_, 0)),
+      hit_tokens_(std::exchange(other.hit_tokens_, 0)),
+      queried_tokens_(std::exchange(other.queried_tokens_, 0)),
+      serial_(other.serial_) {
   if (cache_ != nullptr) cache_->sequences_[registry_slot_] = this;
 }
 
@@ -28,6 +32,10 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(chain_, other.chain_);
   std::swap(computed_, other.computed_);
   std::swap(published_blocks_, other.published_blocks_);
+  std::swap(claimed_blocks_, other.claimed_blocks_);
+  std::swap(hit_tokens_, other.hit_tokens_);
+  std::swap(queried_tokens_, other.queried_tokens_);
+  std::swap(serial_, other.serial_);
   if (cache_ != nullptr) cache_->sequences_[registry_slot_] = this;
   if (other.cache_ != nullptr) other.cache_->sequences_[other.registry_slot_] = &other;
   return *this;

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 
 #include "base/ids.h"
@@ -44,6 +45,10 @@ class SequenceKv {
   PrefixChain chain_;
   std::size_t computed_ = 0;
   std::size_t published_blocks_ = 0;
+  std::size_t claimed_blocks_ = 0;  // blocks [published, claimed) are its own claims; 0: none
+  std::size_t hit_tokens_ = 0;      // of match(), not yet in the statistics
+  std::size_t queried_tokens_ = 0;
+  std::uint64_t serial_ = 0;  // names the owner of claims
 };
 
 }  // namespace folio::kv

@@ -6,22 +6,18 @@
 
 namespace folio::model {
 
-void RmsNorm::apply(const Pass& pass, const float* x, float* out) const {
-  const std::size_t n = weight.size();
-  pass.pool.run(pass.rows, [&](std::size_t r, int) {
-    pass.kernels.rows.rms_norm(x + r * n, weight.data(), epsilon, out + r * n, n);
-  });
-}
+namespace {
 
-void apply_linear(const Pass& pass, const float* x, std::initializer_list<LinearOutput> outputs) {
-  std::array<kernels::LinearCall, 4> calls;
+using Calls = std::array<kernels::LinearCall, 4>;
+
+// The kernels' view of `outputs`; true: one of the matrices wants codes.
+bool list_calls(std::initializer_list<LinearOutput> outputs, std::size_t inputs, Calls& calls) {
   FOLIO_CHECK(outputs.size() <= calls.size(), "too many matrices in one call");
-  const std::size_t inputs = outputs.begin()->layer.inputs();
   bool codes = false;
   std::size_t count = 0;
   for (const LinearOutput& output : outputs) {
     const Linear& layer = output.layer;
-    FOLIO_DCHECK(layer.inputs() == inputs, "matrices of one call share their input");
+    FOLIO_CHECK(layer.inputs() == inputs, "matrices of one call share their input");
     codes = codes || kernels::takes_codes(layer.matrix.shape.format);
     calls[count++] = {.matrix = &layer.matrix,
                       .bias = layer.bias.empty() ? nullptr : layer.bias.data(),
@@ -29,20 +25,54 @@ void apply_linear(const Pass& pass, const float* x, std::initializer_list<Linear
                       .out_stride = layer.outputs(),
                       .epilogue = output.epilogue};
   }
+  return codes;
+}
+
+// prepare(row) makes that row of x; then the row is quantised, while it is in the first-level cache.
+template <typename Prepare>
+void prepare_and_multiply(const Pass& pass, const float* x, std::initializer_list<LinearOutput> outputs,
+                          Prepare prepare) {
+  const std::size_t inputs = outputs.begin()->layer.inputs();
+  Calls calls;
+  const bool codes = list_calls(outputs, inputs, calls);
+  Workspace& w = pass.workspace;
+  pass.pool.run(pass.rows, [&](std::size_t r, int) {
+    prepare(r);
+    if (codes) w.quantized.fill_row(pass.kernels.rows, x + r * inputs, r, inputs);
+  });
   kernels::ActivationRows rows{.values = x,
                                .value_stride = inputs,
                                .codes = nullptr,
                                .scales = nullptr,
                                .sums = nullptr,
+                               .half_sums = nullptr,
                                .code_stride = 0,
                                .group_stride = 0,
                                .rows = pass.rows};
-  Workspace& w = pass.workspace;
-  if (codes) {
-    w.quantized.fill(pass.kernels.rows, pass.pool, x, inputs, pass.rows, inputs);
-    w.quantized.describe(rows);
-  }
-  kernels::linear(pass.kernels.linear, pass.pool, w.row_scratch, rows, std::span(calls.data(), count));
+  if (codes) w.quantized.describe(rows);
+  kernels::linear(pass.kernels.linear, pass.pool, w.row_scratch, rows,
+                  std::span(calls.data(), outputs.size()));
+}
+
+}  // namespace
+
+void apply_linear(const Pass& pass, const float* x, std::initializer_list<LinearOutput> outputs) {
+  prepare_and_multiply(pass, x, outputs, [](std::size_t) {});
+}
+
+void apply_normed_linear(const Pass& pass, const RmsNorm& norm, const float* x,
+                         std::initializer_list<LinearOutput> outputs) {
+  const std::size_t n = norm.weight.size();
+  float* out = pass.workspace.normed();
+  prepare_and_multiply(pass, out, outputs, [&](std::size_t r) { norm.apply(pass, x + r * n, out + r * n); });
+}
+
+void apply_gated_linear(const Pass& pass, float* gate, const float* up,
+                        std::initializer_list<LinearOutput> outputs) {
+  const std::size_t n = outputs.begin()->layer.inputs();
+  prepare_and_multiply(pass, gate, outputs, [&](std::size_t r) {
+    pass.kernels.rows.silu_mul(gate + r * n, up + r * n, gate + r * n, n);
+  });
 }
 
 void embed(const Pass& pass, const kernels::PackedMatrix& matrix, std::span<const TokenId> tokens,
@@ -60,24 +90,21 @@ void compute_angles(const Pass& pass, const Rope& rope, std::span<const std::uin
   });
 }
 
-void rotate(const Pass& pass, const Rope& rope, const RotateArgs& args) {
-  const std::size_t pairs = rope.pairs();
-  const auto turn = rope.layout() == RopeLayout::kAdjacent ? pass.kernels.rows.rope_adjacent
-                                                           : pass.kernels.rows.rope_halves;
-  const std::size_t width = args.heads * args.head_dim;
+void rotate_and_store(const Pass& pass, const RotateAndStore& args) {
+  const std::size_t pairs = args.rope.pairs();
+  const auto turn = args.rope.layout() == RopeLayout::kAdjacent ? pass.kernels.rows.rope_adjacent
+                                                                : pass.kernels.rows.rope_halves;
+  const std::size_t query_width = args.heads * args.head_dim;
+  const std::size_t key_width = args.store.kv.kv_heads * args.head_dim;
   pass.pool.run(pass.rows, [&](std::size_t r, int) {
-    float* row = args.x + r * width;
-    for (std::size_t head = 0; head < args.heads; ++head)
-      turn(row + head * args.head_dim, pass.workspace.cosines() + r * pairs,
-           pass.workspace.sines() + r * pairs, pairs);
-    if (args.scale != 1.0F)
-      for (std::size_t i = 0; i < width; ++i) row[i] *= args.scale;
-  });
-}
-
-void silu_gate(const Pass& pass, float* gate, const float* up, std::size_t n) {
-  pass.pool.run(pass.rows, [&](std::size_t r, int) {
-    pass.kernels.rows.silu_mul(gate + r * n, up + r * n, gate + r * n, n);
+    const float* cosines = pass.workspace.cosines() + r * pairs;
+    const float* sines = pass.workspace.sines() + r * pairs;
+    float* query = args.queries + r * query_width;
+    for (std::size_t at = 0; at < query_width; at += args.head_dim) turn(query + at, cosines, sines, pairs);
+    for (std::size_t i = 0; i < query_width; ++i) query[i] *= args.scale;
+    float* key = args.keys + r * key_width;
+    for (std::size_t at = 0; at < key_width; at += args.head_dim) turn(key + at, cosines, sines, pairs);
+    kernels::store_kv_row(pass.kernels.attention, args.store, r);
   });
 }
 

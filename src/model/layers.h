@@ -38,8 +38,10 @@ struct RmsNorm {
   std::vector<float> weight;
   float epsilon;
 
-  // out [rows, n] = norm of x [rows, n]; out may be x.
-  void apply(const Pass& pass, const float* x, float* out) const;
+  // out [n] = norm of x [n], one row; out may be x.
+  void apply(const Pass& pass, const float* x, float* out) const {
+    pass.kernels.rows.rms_norm(x, weight.data(), epsilon, out, weight.size());
+  }
 };
 
 // One matrix of a fused call and where its output goes.
@@ -49,9 +51,17 @@ struct LinearOutput {
   kernels::Epilogue epilogue = kernels::Epilogue::kStore;
 };
 
-// All outputs from the same input x [rows, inputs] in one fork-join; x is quantised once where a matrix wants
-// int8.
+// All outputs from the same input x [rows, inputs] in one fork-join, after another in which each row is made
+// ready: quantised, where a matrix wants codes, and before that normalised or gated by the calls below.
 void apply_linear(const Pass& pass, const float* x, std::initializer_list<LinearOutput> outputs);
+
+// The same of the norm of x, which goes to the workspace's `normed`.
+void apply_normed_linear(const Pass& pass, const RmsNorm& norm, const float* x,
+                         std::initializer_list<LinearOutput> outputs);
+
+// The same of gate = silu(gate) * up, both [rows, inputs].
+void apply_gated_linear(const Pass& pass, float* gate, const float* up,
+                        std::initializer_list<LinearOutput> outputs);
 
 // Where the tokens' rows of the embedding matrix go: out [rows, columns]. Requires: tokens are within the
 // matrix.
@@ -61,15 +71,15 @@ void embed(const Pass& pass, const kernels::PackedMatrix& matrix, std::span<cons
 // cosines and sines of the workspace for each row's position.
 void compute_angles(const Pass& pass, const Rope& rope, std::span<const std::uint32_t> positions);
 
-// Rotates each head of x [rows, heads * head_dim] in place, then multiplies by `scale` where that is not 1.
-struct RotateArgs {
-  float* x;
-  std::size_t heads, head_dim;
-  float scale;
+// Makes a batch's queries and keys functions of their positions, scales the queries and writes K and V to the
+// rows' slots, from where attention reads them.
+struct RotateAndStore {
+  const Rope& rope;
+  std::size_t heads, head_dim;  // of the queries; the keys' heads are those of store.kv
+  float scale;                  // of attention
+  float *queries, *keys;        // [rows, heads * head_dim], rotated in place
+  kernels::StoreCall store;     // of `keys`, among others
 };
-void rotate(const Pass& pass, const Rope& rope, const RotateArgs& args);
-
-// gate [rows, n] = silu(gate) * up.
-void silu_gate(const Pass& pass, float* gate, const float* up, std::size_t n);
+void rotate_and_store(const Pass& pass, const RotateAndStore& args);
 
 }  // namespace folio::model

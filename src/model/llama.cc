@@ -156,19 +156,20 @@ void Llama::attention(const Pass& pass, const Layer& layer, const Batch& batch,
                       const kernels::KvLayerView& view) const {
   Workspace& w = pass.workspace;
   const ModelConfig& c = config_;
-  layer.attention_norm.apply(pass, w.hidden(), w.normed());
-  apply_linear(pass, w.normed(),
-               {{layer.query, w.queries()}, {layer.key, w.keys()}, {layer.value, w.values()}});
-  const float scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim));
-  rotate(pass, rope_, {.x = w.queries(), .heads = c.heads, .head_dim = c.head_dim, .scale = scale});
-  rotate(pass, rope_, {.x = w.keys(), .heads = c.kv_heads, .head_dim = c.head_dim, .scale = 1});
-  kernels::store_kv(kernels_.attention, pass.pool,
-                    {.kv = view,
-                     .keys = w.keys(),
-                     .values = w.values(),
-                     .key_stride = layer.key.outputs(),
-                     .value_stride = layer.value.outputs(),
-                     .slots = batch.slots});
+  apply_normed_linear(pass, layer.attention_norm, w.hidden(),
+                      {{layer.query, w.queries()}, {layer.key, w.keys()}, {layer.value, w.values()}});
+  rotate_and_store(pass, {.rope = rope_,
+                          .heads = c.heads,
+                          .head_dim = c.head_dim,
+                          .scale = 1.0F / std::sqrt(static_cast<float>(c.head_dim)),
+                          .queries = w.queries(),
+                          .keys = w.keys(),
+                          .store = {.kv = view,
+                                    .keys = w.keys(),
+                                    .values = w.values(),
+                                    .key_stride = layer.key.outputs(),
+                                    .value_stride = layer.value.outputs(),
+                                    .slots = batch.slots}});
   w.attention.run(kernels_.attention, pass.pool,
                   {.kv = view,
                    .window = c.window == 0 ? kernels::kFullWindow : c.window,
@@ -179,10 +180,8 @@ void Llama::attention(const Pass& pass, const Layer& layer, const Batch& batch,
 
 void Llama::feed_forward(const Pass& pass, const Layer& layer) const {
   Workspace& w = pass.workspace;
-  layer.ffn_norm.apply(pass, w.hidden(), w.normed());
-  apply_linear(pass, w.normed(), {{layer.gate, w.gate()}, {layer.up, w.up()}});
-  silu_gate(pass, w.gate(), w.up(), config_.ffn);
-  apply_linear(pass, w.gate(), {{layer.down, w.hidden(), kernels::Epilogue::kAdd}});
+  apply_normed_linear(pass, layer.ffn_norm, w.hidden(), {{layer.gate, w.gate()}, {layer.up, w.up()}});
+  apply_gated_linear(pass, w.gate(), w.up(), {{layer.down, w.hidden(), kernels::Epilogue::kAdd}});
 }
 
 // Only the rows that want logits go on: they move to the front of `normed`.
@@ -193,8 +192,7 @@ void Llama::output(const Pass& pass, std::span<const std::uint32_t> rows) const 
     std::memcpy(w.normed() + i * config_.hidden, w.hidden() + std::size_t{rows[i]} * config_.hidden,
                 config_.hidden * sizeof(float));
   const Pass last{.kernels = pass.kernels, .pool = pass.pool, .workspace = w, .rows = rows.size()};
-  output_norm_.apply(last, w.normed(), w.normed());
-  apply_linear(last, w.normed(), {{output_, w.logits()}});
+  apply_normed_linear(last, output_norm_, w.normed(), {{output_, w.logits()}});
 }
 
 std::size_t Llama::step_weight_bytes() const {

@@ -75,16 +75,34 @@ void detect_x86(CpuFeatures& f) {
 }
 #endif
 
-std::size_t cache_bytes(int name) {
-  const long bytes = sysconf(name);
+// Bytes of the first processor's cache of a level as the kernel describes it; 0 where it does not. Asked
+// before sysconf(), which on some AMD processors answers with the sum over a socket.
+std::size_t kernel_cache_bytes(int level) {
+  for (int index = 0; index < 8; ++index) {
+    const std::string folder = "/sys/devices/system/cpu/cpu0/cache/index" + std::to_string(index);
+    std::ifstream level_file(folder + "/level"), type_file(folder + "/type"), size_file(folder + "/size");
+    int its_level = 0;
+    std::string type, unit;
+    std::size_t size = 0;
+    if (!(level_file >> its_level) || its_level != level) continue;
+    if (!(type_file >> type) || type == "Instruction" || !(size_file >> size)) continue;
+    size_file >> unit;
+    return unit == "M" ? size << 20 : unit == "K" ? size << 10 : size;
+  }
+  return 0;
+}
+
+std::size_t cache_bytes(int level, int sysconf_name) {
+  if (const std::size_t bytes = kernel_cache_bytes(level); bytes > 0) return bytes;
+  const long bytes = sysconf(sysconf_name);
   return bytes > 0 ? static_cast<std::size_t>(bytes) : 0;
 }
 
 CpuFeatures detect() {
   CpuFeatures f;
   f.model_name = model_name_from_proc();
-  f.l2_cache_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
-  f.last_level_cache_bytes = std::max(cache_bytes(_SC_LEVEL3_CACHE_SIZE), f.l2_cache_bytes);
+  f.l2_cache_bytes = cache_bytes(2, _SC_LEVEL2_CACHE_SIZE);
+  f.last_level_cache_bytes = std::max(cache_bytes(3, _SC_LEVEL3_CACHE_SIZE), f.l2_cache_bytes);
 #if defined(__x86_64__)
   detect_x86(f);
 #endif

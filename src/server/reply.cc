@@ -17,6 +17,7 @@ std::string_view reason_name(engine::FinishReason reason) {
     case engine::FinishReason::kStop:
       return "stop";
     case engine::FinishReason::kLength:
+    case engine::FinishReason::kDeadline:
       return "length";
     case engine::FinishReason::kCancelled:
       return "abort";
@@ -58,7 +59,10 @@ void Reply::take(std::size_t index, Metrics& metrics) {
   if (delta.finish) {
     choice.finish = delta.finish;
     choice.stats = source.stream->stats();
+    const bool leads = index == 0 || parts_.generation.sources[index - 1].prompt != source.prompt;
     metrics.ended({.finish_reason = reason_name(*delta.finish),
+                   .choice = leads ? Leading::kYes : Leading::kNo,
+                   .n = parts_.request.n,
                    .prompt_tokens = prompt_of(index).tokens.size(),
                    .cached_tokens = choice.stats.cached_tokens,
                    .generated_tokens = choice.generated,

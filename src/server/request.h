@@ -33,6 +33,9 @@ struct Request {
   sampling::SamplingParams sampling;
   std::optional<std::uint64_t> seed;  // unset: drawn
   std::optional<std::size_t> max_tokens;
+  std::size_t n = 1;          // answers to each prompt
+  std::int32_t priority = 0;  // smaller first
+  std::uint64_t tenant = 0;   // who asks; not a field
   std::vector<std::string> stop;
   std::string cache_salt, request_id;
   std::optional<std::size_t> truncate_prompt_tokens;  // keep the last ones

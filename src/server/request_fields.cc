@@ -84,6 +84,19 @@ Done max_tokens(const Json& value, std::string_view name, Request& request) {
   return {};
 }
 
+Done choices(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, read_whole(value, name, 1, static_cast<std::int64_t>(engine::kMaxChoices)));
+  request.n = static_cast<std::size_t>(count);
+  return {};
+}
+
+Done priority(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(rank, read_whole(value, name, std::numeric_limits<std::int32_t>::min(),
+                             std::numeric_limits<std::int32_t>::max()));
+  request.priority = static_cast<std::int32_t>(rank);
+  return {};
+}
+
 Done stop(const Json& value, std::string_view name, Request& request) {
   FOLIO_ASK(texts, read_texts(value, name, {}));
   request.stop = std::move(texts);
@@ -172,6 +185,8 @@ constexpr Field kFields[] = {
     {"max_completion_tokens", kChat, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})",
      max_tokens},
     {"max_tokens", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", max_tokens},
+    {"n", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 128})", choices},
+    {"priority", kBoth, R"({"type": "integer", "minimum": -2147483648, "maximum": 2147483647})", priority},
     {"stream", kBoth, R"({"type": "boolean"})", flag<&Request::stream>},
     {"stream_options", kBoth,
      R"({"type": "object", "properties": {"include_usage": {"type": "boolean"}, "continuous_usage_stats": {"type": "boolean"}}, "additionalProperties": false})",

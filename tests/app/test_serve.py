@@ -106,6 +106,20 @@ class Clients(ServerCase):
         self.assertEqual(answer.choices[1].text, self.complete(prompt="One day", max_tokens=5).choices[0].text)
         self.assertEqual(answer.usage.completion_tokens, 10)
 
+    def test_several_answers(self):
+        whole = self.complete(n=3, temperature=1, seed=4, max_tokens=12)
+        self.assertEqual([c.index for c in whole.choices], [0, 1, 2])
+        self.assertEqual(len({c.text for c in whole.choices}), 3)
+        self.assertEqual(whole.choices[0].text, self.complete(temperature=1, seed=4, max_tokens=12).choices[0].text)
+        self.assertEqual(whole.usage.completion_tokens, 36)
+        self.assertEqual(whole.usage.prompt_tokens, self.complete().usage.prompt_tokens)
+        texts = ["", "", ""]
+        for piece in self.complete(n=3, temperature=1, seed=4, max_tokens=12, stream=True):
+            texts[piece.choices[0].index] += piece.choices[0].text
+        self.assertEqual(texts, [c.text for c in whole.choices])
+        two = self.complete(prompt=["Once", "One day"], n=2, max_tokens=3)
+        self.assertEqual([c.index for c in two.choices], [0, 1, 2, 3])
+
     def test_stop_texts_across_tokens(self):
         text = self.complete(max_tokens=60).choices[0].text
         stop = text[20:27]
@@ -140,7 +154,7 @@ class Clients(ServerCase):
 
     def test_errors_of_the_client(self):
         for fields, error, param in (({"model": "gpt-4"}, openai.NotFoundError, "model"), ({"temperature": -1}, openai.BadRequestError, "temperature"),
-                                     ({"n": 3}, openai.BadRequestError, "n"), ({"max_tokens": 600}, openai.BadRequestError, "max_tokens")):
+                                     ({"n": 0}, openai.BadRequestError, "n"), ({"max_tokens": 600}, openai.BadRequestError, "max_tokens")):
             with self.assertRaises(error) as caught:
                 self.complete(**fields)
             self.assertEqual(caught.exception.body["param"], param)
@@ -197,7 +211,7 @@ class Refusals(ServerCase):
     def test_fields(self):
         base = {"prompt": "Once", "max_tokens": 3}
         for field, value in (("logprobs", 3), ("logit_bias", {"5": 1}), ("best_of", 4), ("suffix", "x"), ("response_format", {"type": "json_object"}),
-                             ("min_tokens", 2), ("stop_token_ids", [1]), ("priority", 1), ("structured_outputs", {"regex": "a"}), ("frobnicate", 1)):
+                             ("min_tokens", 2), ("stop_token_ids", [1]), ("priority", 1), ("n", 129), ("structured_outputs", {"regex": "a"}), ("frobnicate", 1)):
             self.refused("/v1/completions", base | {field: value}, param=field)
         chat = {"messages": HELLO}
         for field, value in (("tools", [{"type": "function"}]), ("functions", [{}]), ("logprobs", True), ("reasoning_effort", "high"), ("modalities", ["audio"])):
@@ -258,7 +272,7 @@ class Refusals(ServerCase):
         good = {"$ref": "#/components/schemas/CompletionRequest", "components": {"schemas": schemas}}
         validator = jsonschema.Draft202012Validator(good)
         validator.validate({"prompt": "x", "temperature": 0.5, "n": 1, "seed": None})
-        for bad in ({}, {"prompt": "x", "n": 2}, {"prompt": "x", "temperature": -1}, {"prompt": "x", "frobnicate": 1}):
+        for bad in ({}, {"prompt": "x", "n": 0}, {"prompt": "x", "temperature": -1}, {"prompt": "x", "frobnicate": 1}):
             self.assertFalse(validator.is_valid(bad), bad)
 
 

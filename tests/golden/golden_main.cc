@@ -1,15 +1,21 @@
 // folio-golden [--model FILE] [--except NAME]... DIR...
+// folio-golden --kld TEXT [--tokens N] [--weights TYPE] [--model FILE]
 // Walks the folders, checks every set of reference results it recognises and prints one line per entry. Exit
 // status: 0 all pass or are skipped with a reason, 1 something fails, 2 nothing to check or bad usage.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "golden/dequant_golden.h"
+#include "golden/kld_golden.h"
 #include "golden/model_golden.h"
 #include "golden/probe_golden.h"
 #include "golden/story_golden.h"
@@ -21,19 +27,23 @@ namespace fs = std::filesystem;
 using folio::golden::GoldenLine;
 using folio::golden::GoldenStatus;
 
+constexpr std::size_t kMostKldTokens = 1u << 20;
 constexpr const char* kUsage =
     "usage: folio-golden [--model FILE] [--except NAME]... DIR...\n"
+    "       folio-golden --kld TEXT [--tokens N] [--weights q8_0|q4_0] [--model FILE]\n"
     "Checks every folder of reference results below the DIRs: models (prompt.json), block formats "
     "(TYPE.safetensors with\n"
     "blocks and values), tokenizers (*.cases.json, *.gguf.inp), chat templates (cases.jsonl), stories "
     "(golden.txt) and\n"
     "probabilities of a real model (probes; --model names its file, by default the default model).\n"
-    "--except leaves out folders of that name.\n";
+    "--except leaves out folders of that name.\n"
+    "--kld prints what rounding activations costs the model on the first N (512) tokens of a text.\n";
 
 struct Options {
   fs::path model;
   std::vector<std::string> except;
   std::vector<fs::path> folders;
+  std::optional<folio::golden::KldOptions> kld;
 };
 
 struct Counts {
@@ -80,26 +90,58 @@ void check(const fs::path& folder, const Options& options, Counts& counts) {
   for (const fs::path& path : inner) check(path, options, counts);
 }
 
+// The value of --tokens or --weights; false where it is none.
+bool set_kld(folio::golden::KldOptions& kld, std::string_view flag, const std::string& value) {
+  using folio::kernels::TensorType;
+  if (flag == "--weights") {
+    kld.weights = value == "q8_0" ? TensorType::kQ8_0 : TensorType::kQ4_0;
+    return value == "q8_0" || value == "q4_0";
+  }
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), kld.tokens);
+  return error == std::errc() && end == value.data() + value.size() && kld.tokens >= 2 &&
+         kld.tokens <= kMostKldTokens;
+}
+
+// False: bad usage, or --help.
+bool parse(std::span<char*> arguments, Options& options) {
+  folio::golden::KldOptions kld;
+  bool is_kld = false;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string argument = arguments[i];
+    if (!argument.starts_with("--")) {
+      options.folders.emplace_back(fs::path(argument).lexically_normal());
+      continue;
+    }
+    if (++i == arguments.size()) return false;
+    const std::string value = arguments[i];
+    if (argument == "--model")
+      options.model = value;
+    else if (argument == "--except")
+      options.except.push_back(value);
+    else if (argument == "--kld")
+      kld.text = value;
+    else if ((argument != "--tokens" && argument != "--weights") || !set_kld(kld, argument, value))
+      return false;
+    is_kld = is_kld || argument == "--tokens" || argument == "--weights";
+  }
+  if (kld.text.empty()) return !is_kld;
+  kld.model = options.model;
+  options.kld = kld;
+  return options.folders.empty();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options{.model = default_model(), .except = {}, .folders = {}};
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const bool takes_value = argument == "--model" || argument == "--except";
-    if (argument == "--help" || (takes_value && i + 1 == argc) ||
-        (argument.starts_with("--") && !takes_value)) {
-      fmt::print(argument == "--help" ? stdout : stderr, "{}", kUsage);
-      return argument == "--help" ? 0 : 2;
-    }
-    if (argument == "--model")
-      options.model = argv[++i];
-    else if (argument == "--except")
-      options.except.emplace_back(argv[++i]);
-    else
-      options.folders.emplace_back(fs::path(argument).lexically_normal());
+  Options options{.model = default_model(), .except = {}, .folders = {}, .kld = {}};
+  const std::span arguments(argv + 1, argv + std::max(argc, 1));
+  if (!parse(arguments, options)) {
+    const bool help = std::ranges::find(arguments, std::string_view("--help")) != arguments.end();
+    fmt::print(help ? stdout : stderr, "{}", kUsage);
+    return help ? 0 : 2;
   }
   Counts counts;
+  if (options.kld) print(folio::golden::check_divergence(*options.kld), counts);
   for (fs::path folder : options.folders) {
     if (!folder.has_filename()) folder = folder.parent_path();
     if (!fs::is_directory(folder)) {

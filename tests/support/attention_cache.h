@@ -122,13 +122,13 @@ class AttentionCache {
                        .offset = static_cast<std::uint32_t>(p % shape_.block_tokens)});
     const std::size_t key_stride = shape_.kv_heads * shape_.key_dim,
                       value_stride = shape_.kv_heads * shape_.value_dim;
-    store_kv(kernels, pool,
-             {.kv = view_,
-              .keys = data.keys.data() + first * key_stride,
-              .values = data.values.data() + first * value_stride,
-              .key_stride = key_stride,
-              .value_stride = value_stride,
-              .slots = slots});
+    const kernels::StoreCall call{.kv = view_,
+                                  .keys = data.keys.data() + first * key_stride,
+                                  .values = data.values.data() + first * value_stride,
+                                  .key_stride = key_stride,
+                                  .value_stride = value_stride,
+                                  .slots = slots};
+    pool.run(slots.size(), [&](std::size_t row, int) { store_kv_row(kernels, call, row); });
   }
 
   AttentionShape shape_;

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "kernels/linear/block_parts.h"
 #include "kernels/linear/linear.h"
 #include "kernels/linear/packed_matrix.h"
 #include "kernels/quant/dequantize.h"
@@ -38,8 +39,28 @@ inline kernels::TensorType stored_type(kernels::LinearFormat format) {
       return kernels::TensorType::kQ4_0;
     case kQ4_1:
       return kernels::TensorType::kQ4_1;
-    case kRows:
+    case kQ5_0:
       return kernels::TensorType::kQ5_0;
+    case kQ5_1:
+      return kernels::TensorType::kQ5_1;
+    case kQ2_K:
+      return kernels::TensorType::kQ2_K;
+    case kQ3_K:
+      return kernels::TensorType::kQ3_K;
+    case kQ4_K:
+      return kernels::TensorType::kQ4_K;
+    case kQ5_K:
+      return kernels::TensorType::kQ5_K;
+    case kQ6_K:
+      return kernels::TensorType::kQ6_K;
+    case kIQ4_NL:
+      return kernels::TensorType::kIQ4_NL;
+    case kIQ4_XS:
+      return kernels::TensorType::kIQ4_XS;
+    case kMXFP4:
+      return kernels::TensorType::kMXFP4;
+    case kRows:
+      return kernels::TensorType::kNVFP4;
   }
   FOLIO_CHECK(false, "a format without a stored type");
 }
@@ -54,6 +75,12 @@ inline constexpr kernels::LinearFormat kAllFormats[] = {
 inline std::size_t whole_blocks(kernels::TensorType type, std::size_t columns) {
   const std::size_t elements = kernels::info(type).elements;
   return (columns + elements - 1) / elements * elements;
+}
+
+// The columns that share a scale, for the quantised types with a panel layout.
+inline std::size_t group_columns(kernels::TensorType type) {
+  using enum kernels::TensorType;
+  return type == kQ2_K || type == kQ3_K || type == kQ6_K ? 16 : 32;
 }
 
 // One stored block whose numbers are all at most `limit` in magnitude, by trial.
@@ -119,6 +146,21 @@ class TestMatrix {
     return out;
   }
 
+  // What is added to every scaled code of group `group` of stored row `row`: minus the minimum, or zero.
+  double added_to_group(std::size_t row, std::size_t group) const {
+    using enum kernels::TensorType;
+    const kernels::TensorTypeInfo& type = kernels::info(shape().type);
+    const std::size_t groups = type.elements / group_columns(type.type), i = group % groups;
+    kernels::BlockParts parts;
+    kernels::block_splitter(type.type)(
+        reinterpret_cast<const std::uint8_t*>(stored_row(row) + group / groups * type.bytes), parts);
+    const double half = kernels::f16_to_f32(parts.halves[1]);
+    if (type.type == kQ4_1 || type.type == kQ5_1) return half;
+    if (type.type == kQ4_K || type.type == kQ5_K) return -half * parts.bytes[i][1];
+    if (type.type == kQ2_K) return -half * (parts.bytes[i][0] >> 4);
+    return 0;
+  }
+
  private:
   std::vector<std::byte> stored_, packed_;
   kernels::PackedMatrix matrix_;
@@ -136,7 +178,8 @@ class TestActivations {
         values_(rows * stride_, std::nanf("")),
         codes_(rows * planes * groups_ * 32),
         scales_(rows * groups_),
-        sums_(rows * groups_) {
+        sums_(rows * groups_),
+        half_sums_(rows * groups_ * 2) {
     const auto quantize = planes == 2 ? kernels::kRowsReference.quantize16 : kernels::kRowsReference.quantize;
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
@@ -145,7 +188,8 @@ class TestActivations {
                {.codes = codes,
                 .low = codes + (planes - 1) * groups_ * 32,
                 .scales = scales_.data() + row * groups_,
-                .sums = sums_.data() + row * groups_});
+                .sums = sums_.data() + row * groups_,
+                .half_sums = half_sums_.data() + row * groups_ * 2});
     }
   }
   kernels::ActivationRows rows(std::size_t first, std::size_t count) const {
@@ -154,6 +198,7 @@ class TestActivations {
             .codes = codes_.data() + first * planes_ * groups_ * 32,
             .scales = scales_.data() + first * groups_,
             .sums = sums_.data() + first * groups_,
+            .half_sums = half_sums_.data() + first * groups_ * 2,
             .code_stride = groups_ * 32,
             .group_stride = groups_,
             .rows = count,
@@ -174,7 +219,7 @@ class TestActivations {
   std::vector<float> values_;
   std::vector<std::int8_t> codes_;
   std::vector<float> scales_;
-  std::vector<std::int32_t> sums_;
+  std::vector<std::int32_t> sums_, half_sums_;
 };
 
 }  // namespace folio::test

@@ -53,8 +53,8 @@ def command_problem(programs, words):
         return f"'{' '.join([program, *verb])} --help' fails"
     if verb and not re.search(rf"^\s+{re.escape(verb[0])}\b", programs.help(program) or "", re.MULTILINE):
         return f"'{program} --help' does not list {verb[0]}"
-    if (program, verb) == ("./dev", ["run"]):  # passes its options on
-        text += programs.help("folio", "run") or ""
+    if program == "./dev" and verb in (["run"], ["bench"]):  # they pass their options on
+        text += programs.help("folio", *verb) or ""
     listed = set(OPTION.findall(text))
     for word in arguments:
         option = word.split("=")[0]

@@ -195,21 +195,19 @@ void AttentionPlan::finish(const AttentionKernels& kernels, const AttentionCall&
   }
 }
 
-void store_kv(const AttentionKernels& kernels, platform::ThreadPool& pool, const StoreCall& call) {
+void store_kv_row(const AttentionKernels& kernels, const StoreCall& call, std::size_t row) {
   const AttentionTypeKernels& typed = type_kernels(kernels, call.kv.type);
   const KvLayerView& kv = call.kv;
-  pool.run(call.slots.size(), [&](std::size_t row, int) {
-    const KvSlot& slot = call.slots[row];
-    const std::size_t tile = slot.offset / kTileTokens, t = slot.offset % kTileTokens;
-    auto* block =
-        reinterpret_cast<std::uint8_t*>(kv.memory) + static_cast<std::size_t>(slot.block) * kv.block_bytes;
-    for (std::size_t head = 0; head < kv.kv_heads; ++head) {
-      typed.store_key(call.keys + row * call.key_stride + head * kv.key_dim, kv.key_dim,
-                      block + kv.key_offset + head * kv.key_head_bytes + tile * kv.key_tile_bytes, t);
-      typed.store_value(call.values + row * call.value_stride + head * kv.value_dim, kv.value_dim,
-                        block + kv.value_offset + head * kv.value_head_bytes + tile * kv.value_tile_bytes, t);
-    }
-  });
+  const KvSlot& slot = call.slots[row];
+  const std::size_t tile = slot.offset / kTileTokens, t = slot.offset % kTileTokens;
+  auto* block =
+      reinterpret_cast<std::uint8_t*>(kv.memory) + static_cast<std::size_t>(slot.block) * kv.block_bytes;
+  for (std::size_t head = 0; head < kv.kv_heads; ++head) {
+    typed.store_key(call.keys + row * call.key_stride + head * kv.key_dim, kv.key_dim,
+                    block + kv.key_offset + head * kv.key_head_bytes + tile * kv.key_tile_bytes, t);
+    typed.store_value(call.values + row * call.value_stride + head * kv.value_dim, kv.value_dim,
+                      block + kv.value_offset + head * kv.value_head_bytes + tile * kv.value_tile_bytes, t);
+  }
 }
 
 }  // namespace folio::kernels

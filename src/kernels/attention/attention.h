@@ -101,8 +101,8 @@ struct KvSlot {
   std::uint32_t offset;  // token within the block
 };
 
-// Writes keys [rows][kv_heads * key_dim] and values [rows][kv_heads * value_dim] (strides in floats) to the
-// rows' slots.
+// Where K and V of a batch's rows are and where they go: keys [rows][kv_heads * key_dim] and values
+// [rows][kv_heads * value_dim] (strides in floats) to the rows' slots.
 struct StoreCall {
   KvLayerView kv;
   const float* keys;
@@ -110,6 +110,7 @@ struct StoreCall {
   std::size_t key_stride, value_stride;
   std::span<const KvSlot> slots;  // [rows]
 };
-void store_kv(const AttentionKernels& kernels, platform::ThreadPool& pool, const StoreCall& call);
+// Writes one row. Thread-safe on rows of distinct slots.
+void store_kv_row(const AttentionKernels& kernels, const StoreCall& call, std::size_t row);
 
 }  // namespace folio::kernels

@@ -60,6 +60,15 @@ inline const typename Type::Element* tile_at(const KvHeadView& kv, const std::ui
                                                          tile % kv.tiles_per_block * tile_bytes);
 }
 
+// Asks for the lines of a tile that lie where `element` and the 31 after it do in the tile being read: while
+// keys are scored their values come in, while values are added the next step's keys. A head's tile is too
+// short for the processor's own prefetching to see it coming.
+template <typename Type>
+inline void prefetch_pair(const typename Type::Element* tile, std::size_t element) {
+  prefetch(tile + element);
+  if constexpr (sizeof(typename Type::Element) == 4) prefetch(tile + element + 16);
+}
+
 // The scores, then weights, of up to kQueryTile queries over one step.
 struct StepScores {
   alignas(64) float of[kQueryTile][kStepTokens];
@@ -68,14 +77,17 @@ struct StepScores {
 // Scores of Q queries with the T tiles of keys from `tile` on, into columns `column` onward.
 template <typename Type, int Q, int T>
 inline void score_tiles(const AttendArgs& args, std::size_t tile, std::size_t column, StepScores& scores) {
-  const typename Type::Element* keys[T];
-  for (int i = 0; i < T; ++i)
-    keys[i] =
-        tile_at<Type>(args.kv, args.kv.keys, args.kv.key_tile_bytes, tile + static_cast<std::size_t>(i));
+  const typename Type::Element *keys[T], *values[T];
+  for (int i = 0; i < T; ++i) {
+    const std::size_t at = tile + static_cast<std::size_t>(i);
+    keys[i] = tile_at<Type>(args.kv, args.kv.keys, args.kv.key_tile_bytes, at);
+    values[i] = tile_at<Type>(args.kv, args.kv.values, args.kv.value_tile_bytes, at);
+  }
   F32x16 sums[Q][T] = {};
   const auto accumulate = [&](std::size_t d, bool second_too) {
     for (int i = 0; i < T; ++i) {
       F32x16 a, b;
+      prefetch_pair<Type>(values[i], d * kTileTokens);
       Type::key_pair(keys[i], d, a, b);
       for (int q = 0; q < Q; ++q) {
         sums[q][i] = fma(set1(args.query[q][d]), a, sums[q][i]);
@@ -125,12 +137,15 @@ inline void weigh(float* scores, std::uint32_t first, std::uint32_t end, Attenti
 // sums[q][i] += weight of position t * V of t, then the same for t + 1; t is even. Either may be left out at
 // an edge.
 template <typename Type, int Q, int D, bool kFirst, bool kSecond>
-inline void add_pair(const typename Type::Element* values, std::size_t t, std::size_t d, std::size_t padded,
-                     const float* const (&weights)[Q], std::uint32_t column, F32x16 (&sums)[Q][D]) {
+inline void add_pair(const typename Type::Element* values, const typename Type::Element* ahead, std::size_t t,
+                     std::size_t d, std::size_t padded, const float* const (&weights)[Q],
+                     std::uint32_t column, F32x16 (&sums)[Q][D]) {
 #pragma GCC unroll 4
   for (int i = 0; i < D; ++i) {
     F32x16 a, b;
-    Type::value_pair(values, t, d + static_cast<std::size_t>(i) * 16, padded, a, b);
+    const std::size_t at = d + static_cast<std::size_t>(i) * 16;
+    prefetch_pair<Type>(ahead, t * padded + at * 2);
+    Type::value_pair(values, t, at, padded, a, b);
 #pragma GCC unroll 4
     for (int q = 0; q < Q; ++q) {
       if (kFirst) sums[q][i] = fma(set1(weights[q][column]), a, sums[q][i]);
@@ -142,9 +157,9 @@ inline void add_pair(const typename Type::Element* values, std::size_t t, std::s
 // values[q][d .. d + 16 D) += weight * V over the positions [first, end) of the step that starts at tile
 // `tile`, ascending.
 template <typename Type, int Q, int D>
-inline void add_values(const KvHeadView& kv, std::size_t tile, const StepScores& scores,
-                       std::size_t first_query, std::uint32_t first, std::uint32_t end, std::size_t d,
-                       AttentionState* states) {
+inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile,
+                       const StepScores& scores, std::size_t first_query, std::uint32_t first,
+                       std::uint32_t end, std::size_t d, AttentionState* states) {
   const std::size_t padded = padded_value_dim(kv.value_dim);
   const float* weights[Q];
   F32x16 sums[Q][D];
@@ -153,17 +168,21 @@ inline void add_values(const KvHeadView& kv, std::size_t tile, const StepScores&
     for (int i = 0; i < D; ++i) sums[q][i] = load(states[q].values + d + static_cast<std::size_t>(i) * 16);
   }
   for (std::uint32_t t = first; t < end;) {
-    const auto* values = tile_at<Type>(kv, kv.values, kv.value_tile_bytes, tile + t / kTileTokens);
+    const std::size_t at = tile + t / kTileTokens;
+    const std::size_t next = at + kStepTiles < last_tile ? at + kStepTiles : last_tile;
+    const auto* values = tile_at<Type>(kv, kv.values, kv.value_tile_bytes, at);
+    const auto* ahead = tile_at<Type>(kv, kv.keys, kv.key_tile_bytes, next);
     const auto tile_end = static_cast<std::uint32_t>((t / kTileTokens + 1) * kTileTokens);
     const std::uint32_t stop = end < tile_end ? end : tile_end;
     if (t % 2 != 0) {
-      add_pair<Type, Q, D, false, true>(values, (t - 1) % kTileTokens, d, padded, weights, t - 1, sums);
+      add_pair<Type, Q, D, false, true>(values, ahead, (t - 1) % kTileTokens, d, padded, weights, t - 1,
+                                        sums);
       ++t;
     }
     for (; t + 2 <= stop; t += 2)
-      add_pair<Type, Q, D, true, true>(values, t % kTileTokens, d, padded, weights, t, sums);
+      add_pair<Type, Q, D, true, true>(values, ahead, t % kTileTokens, d, padded, weights, t, sums);
     if (t < stop) {
-      add_pair<Type, Q, D, true, false>(values, t % kTileTokens, d, padded, weights, t, sums);
+      add_pair<Type, Q, D, true, false>(values, ahead, t % kTileTokens, d, padded, weights, t, sums);
       ++t;
     }
   }
@@ -172,14 +191,15 @@ inline void add_values(const KvHeadView& kv, std::size_t tile, const StepScores&
 }
 
 template <typename Type, int Q>
-inline void add_all_values(const KvHeadView& kv, std::size_t tile, const StepScores& scores,
-                           std::size_t first_query, std::uint32_t first, std::uint32_t end,
-                           AttentionState* states) {
+inline void add_all_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile,
+                           const StepScores& scores, std::size_t first_query, std::uint32_t first,
+                           std::uint32_t end, AttentionState* states) {
   const std::size_t padded = padded_value_dim(kv.value_dim);
   std::size_t d = 0;
   for (; d + 16 * kValueVectors <= padded; d += 16 * kValueVectors)
-    add_values<Type, Q, kValueVectors>(kv, tile, scores, first_query, first, end, d, states);
-  for (; d < padded; d += 16) add_values<Type, Q, 1>(kv, tile, scores, first_query, first, end, d, states);
+    add_values<Type, Q, kValueVectors>(kv, tile, last_tile, scores, first_query, first, end, d, states);
+  for (; d < padded; d += 16)
+    add_values<Type, Q, 1>(kv, tile, last_tile, scores, first_query, first, end, d, states);
 }
 
 template <typename Type, int Q>
@@ -194,6 +214,7 @@ inline void attend_queries(const AttendArgs& args, AttentionState* states) {
     if (args.first[q] < lowest) lowest = args.first[q];
     if (args.end[q] > highest) highest = args.end[q];
   }
+  const std::size_t last_tile = (highest - 1) / kTileTokens;
   StepScores scores;
   for (std::uint32_t begin = split_begin; begin < split_begin + kSplitTokens && begin < highest;
        begin += kStepTokens) {
@@ -218,13 +239,13 @@ inline void attend_queries(const AttendArgs& args, AttentionState* states) {
     }
     // Each query adds exactly the positions it sees: one pass for all where they see the same, else one each.
     if (same) {
-      add_all_values<Type, Q>(args.kv, tile, scores, 0, first[0], end[0], states);
+      add_all_values<Type, Q>(args.kv, tile, last_tile, scores, 0, first[0], end[0], states);
       continue;
     }
     for (int q = 0; q < Q; ++q)
       if (first[q] < end[q])
-        add_all_values<Type, 1>(args.kv, tile, scores, static_cast<std::size_t>(q), first[q], end[q],
-                                states + q);
+        add_all_values<Type, 1>(args.kv, tile, last_tile, scores, static_cast<std::size_t>(q), first[q],
+                                end[q], states + q);
   }
 }
 

@@ -23,6 +23,7 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   part.codes += first * x.planes * x.code_stride;
   part.scales += first * x.group_stride;
   part.sums += first * x.group_stride;
+  part.half_sums += first * x.group_stride * 2;
   return part;
 }
 
@@ -71,9 +72,11 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
   FOLIO_TRY(codes, platform::Arena::create(max_rows * planes * rows.code_stride_, "activations"));
   FOLIO_TRY(scales, platform::Arena::create(groups * sizeof(float), "activations"));
   FOLIO_TRY(sums, platform::Arena::create(groups * sizeof(std::int32_t), "activations"));
+  FOLIO_TRY(half_sums, platform::Arena::create(groups * 2 * sizeof(std::int32_t), "activations"));
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
+  rows.half_sums_ = std::move(half_sums);
   return rows;
 }
 
@@ -82,13 +85,13 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
   return {.codes = codes,
           .low = planes_ == 2 ? codes + code_stride_ : nullptr,
           .scales = reinterpret_cast<float*>(scales_.data()) + index * group_stride_,
-          .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_};
+          .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_,
+          .half_sums = reinterpret_cast<std::int32_t*>(half_sums_.data()) + index * group_stride_ * 2};
 }
 
-void QuantizedRows::fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x,
-                         std::size_t stride, std::size_t rows, std::size_t columns) {
-  const auto quantize = planes_ == 2 ? kernels.quantize16 : kernels.quantize;
-  pool.run(rows, [&](std::size_t i, int) { quantize(x + i * stride, columns, row(i)); });
+void QuantizedRows::fill_row(const RowKernels& kernels, const float* x, std::size_t index,
+                             std::size_t columns) {
+  (planes_ == 2 ? kernels.quantize16 : kernels.quantize)(x, columns, row(index));
 }
 
 void QuantizedRows::describe(ActivationRows& rows) const {
@@ -96,6 +99,7 @@ void QuantizedRows::describe(ActivationRows& rows) const {
   rows.codes = first.codes;
   rows.scales = first.scales;
   rows.sums = first.sums;
+  rows.half_sums = first.half_sums;
   rows.code_stride = code_stride_;
   rows.group_stride = group_stride_;
   rows.planes = planes_;

@@ -22,15 +22,14 @@ class QuantizedRows {
   [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns,
                                                     std::size_t planes = 1);
 
-  // Quantises x [rows][stride], `columns` of each row, on all threads.
-  void fill(const RowKernels& kernels, platform::ThreadPool& pool, const float* x, std::size_t stride,
-            std::size_t rows, std::size_t columns);
+  // Quantises x [columns] as row `index`. Thread-safe on distinct rows.
+  void fill_row(const RowKernels& kernels, const float* x, std::size_t index, std::size_t columns);
   QuantizedRow row(std::size_t index) const;
   // The int8 side of ActivationRows; the caller adds the floats.
   void describe(ActivationRows& rows) const;
 
  private:
-  platform::Arena codes_, scales_, sums_;
+  platform::Arena codes_, scales_, sums_, half_sums_;
   std::size_t code_stride_ = 0, group_stride_ = 0, planes_ = 1;
 };
 

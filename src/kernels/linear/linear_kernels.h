@@ -2,27 +2,37 @@
 // same bits as reference.cc, and a row's result does not depend on how many rows share the call: sums run
 // over the columns in ascending order, vectorised across outputs, never across columns.
 //
-// Panel layouts (o = output 0..15 of the panel, k = column), as pack() in packed_matrix.h writes them:
+// Panel layouts (o = output 0..15 of the panel, k = column), as pack_panel() in packed_matrix.h writes them:
 //   f32   [columns][16] float            sum = fma(x[k], w[k][o], sum)
 //   f16   [columns][16] half             the same
 //   bf16  [columns / 2][16][2] bfloat16  the same, even column first; an odd last column is padded with zero
-//   q8_0, q4_0, q4_1: one unit after another, so that a panel is a single stream of memory. A unit is a line
-//   of 64 bytes of halves and then the codes of the groups of 32 columns that those halves belong to:
-//     q8_0  [2 groups][16] scales, 2 x codes [8][16][4] int8 (four consecutive columns of each output
-//     together)
-//           sum = fma(sw * sx, float(dot of 32 codes), sum) for each group
-//     q4_0  [2 groups][16] scales, 2 x codes [4][16][4] bytes: of quad q the low nibbles are columns 4q..4q+3
-//     of the group,
-//           the high ones 16+4q..16+4q+3, so a byte of the panel is a byte of the file; the dot is of (nibble
-//           - 8)
-//     q4_1  [scales, minima][16], 1 x codes as q4_0; the dot is of the nibble, and
-//           sum = fma(minimum, sx * float(sum of the activation codes), sum) follows
-//     With an odd number of groups the last unit's second half is zero and not computed.
 //   rows  [16][columns] float, row after row: the format for every other type, expanded row by row before the
-//   call.
-//         Sixteen partial sums (column k in lane k % 16, the last sixteen filled up with zeros) added as
-//         sum_lanes() does.
-// Outputs past `width` are padding: they are computed from zeros and not stored.
+//         call. Sixteen partial sums (column k in lane k % 16, the last sixteen filled up with zeros) added
+//         as sum_lanes() does.
+//   all others are quantised: groups of columns that share a scale, in the units of panel_units.h.
+//
+// A quantised weight is scale * (code - offset) - minimum, in groups of 32 or 16 columns (unit layout, code
+// shape and what scale and minimum are made of: f = f16 stored with the group, d and dmin = f16 of the unit):
+//            columns  codes                       offset  scale            minimum
+//   q8_0       32     int8                           0    f                -
+//   q4_0       32     nibbles                        8    f                -
+//   q4_1       32     nibbles                        0    f                -f
+//   q5_0       32     nibbles and a line of bits    16    f                -
+//   q5_1       32     nibbles and a line of bits     0    f                -f
+//   q4_k       32     nibbles                        0    d * u8           dmin * u8
+//   q5_k       32     nibbles and a line of bits     0    d * u8           dmin * u8
+//   q6_k       16     nibbles and a line of pairs   32    d * i8           -
+//   q2_k       16     pairs                          0    d * low nibble   dmin * high nibble
+//   q3_k       16     pairs and nibbles of bits      4    d * i8           -
+//   iq4_nl     32     nibbles, table kBell           0    f                -
+//   iq4_xs     32     nibbles, table kBell           0    d * i8           -
+//   mxfp4      32     nibbles, table kE2M1           0    f, a bfloat16    -
+// For each group in ascending order, with the activations' codes q and scale sx of the 32 columns it is in:
+//   sum = fma(scale * sx, float(dot of (code - offset) and q), sum)
+//   sum = fma(-minimum, sx * float(sum of q), sum)                     where there is a minimum
+// The dots are exact 32-bit integers, also with activations of sixteen bits, and so are the products with d
+// and dmin: eleven bits times eight at most. Outputs past `width` are padding: they are computed from zeros
+// and not stored.
 #pragma once
 
 #include <cstddef>
@@ -47,9 +57,10 @@ enum class Epilogue : std::uint8_t {
 struct ActivationRows {
   const float* values;  // [rows][value_stride]
   std::size_t value_stride;
-  const std::int8_t* codes;  // [rows][planes][code_stride], see QuantizedRow; high plane first
-  const float* scales;       // [rows][group_stride]
-  const std::int32_t* sums;  // [rows][group_stride]
+  const std::int8_t* codes;       // [rows][planes][code_stride], see QuantizedRow; high plane first
+  const float* scales;            // [rows][group_stride]
+  const std::int32_t* sums;       // [rows][group_stride]
+  const std::int32_t* half_sums;  // [rows][group_stride][2]
   std::size_t code_stride;
   std::size_t group_stride;
   std::size_t rows;
@@ -66,23 +77,6 @@ struct PanelArgs {
   const float* bias;  // [width], or nullptr
   Epilogue epilogue;
 };
-
-// Where group g of a quantised panel is. Always inlined: nothing of it may be shared between instruction
-// sets. `code_bytes` per group: 512 (q8_0) or 256; `unit_groups`: 2, or 1 (q4_1).
-template <std::size_t code_bytes, std::size_t unit_groups>
-struct PanelUnits {
-  static constexpr std::size_t kHalvesBytes = 64;
-  static constexpr std::size_t kUnitBytes = kHalvesBytes + unit_groups * code_bytes;
-  [[gnu::always_inline]] static const std::uint8_t* halves(const std::uint8_t* panel, std::size_t g) {
-    return panel + g / unit_groups * kUnitBytes + g % unit_groups * kPanelOutputs * 2;
-  }
-  [[gnu::always_inline]] static const std::uint8_t* codes(const std::uint8_t* panel, std::size_t g) {
-    return panel + g / unit_groups * kUnitBytes + kHalvesBytes + g % unit_groups * code_bytes;
-  }
-};
-using Q8Units = PanelUnits<512, 2>;
-using Q4_0Units = PanelUnits<256, 2>;
-using Q4_1Units = PanelUnits<256, 1>;
 
 using PanelKernel = void (*)(const PanelArgs&);
 

@@ -143,7 +143,7 @@ TEST(LinearKernels, EveryWidthWithAndWithoutBiasAndResidual) {
           for (std::size_t planes : planes_of(format))
             for (std::size_t rows : {1, 3, 8, 13}) {
               compare({.format = format,
-                       .columns = 96,
+                       .columns = test::whole_blocks(panel_type(format), 96),
                        .rows = rows,
                        .width = width,
                        .biased = biased,
@@ -166,6 +166,7 @@ TEST(LinearKernels, SumsOfNegativeZerosKeepTheirSign) {
                                 .codes = nullptr,
                                 .scales = nullptr,
                                 .sums = nullptr,
+                                .half_sums = nullptr,
                                 .code_stride = 0,
                                 .group_stride = 0,
                                 .rows = 1};
@@ -207,31 +208,33 @@ Exact exact_floats(const TestMatrix& matrix, std::size_t o, const TestActivation
 }
 
 // Codes: against the dequantised weights times the dequantised activations. The dot of a group is an exact
-// integer, rounded to a float; the product of the two scales and its fused addition round, and so do, for
-// Q4_1, those of the minimum: each group adds 2 u of its own terms for dot and product, and each addition u
-// of the partial sum. Counting 2 G + 3 roundings of the sum of all terms' magnitudes covers them. A
-// dequantised Q4_1 weight (d q
-// + m) has itself been rounded: u |x w|.
+// integer, rounded to a float; the product of the two scales and its fused addition round, and so do, where
+// there is one, those of the minimum: each group adds 2 u of its own terms for dot and product, and each
+// addition u of the partial sum. Counting 2 G + 3 roundings of the sum of all terms' magnitudes covers
+// them. A dequantised weight with a minimum has itself been rounded: u |x w|. Where the product of the
+// scales is subnormal it rounds by 2^-150, times a dot below 2^27.
 Exact exact_codes(const TestMatrix& matrix, std::size_t o, const TestActivations& x, std::size_t row) {
   const std::vector<float> w = matrix.dequantized_row(o);
-  const bool has_minimum = matrix.shape().format == LinearFormat::kQ4_1;
-  const std::size_t groups = w.size() / 32, block_bytes = info(matrix.shape().type).bytes;
+  const std::size_t columns = test::group_columns(matrix.shape().type), groups = w.size() / columns;
+  bool has_minimum = false;
   double sum = 0, terms = 0, products = 0;
   for (std::size_t g = 0; g < groups; ++g) {
-    const double minimum = has_minimum ? load_f16(matrix.stored_row(o) + g * block_bytes + 2) : 0;
+    const double added = matrix.added_to_group(o, g);
+    has_minimum = has_minimum || added != 0;
     double dot = 0, codes = 0;
-    for (std::size_t k = g * 32; k < g * 32 + 32; ++k) {
+    for (std::size_t k = g * columns; k < (g + 1) * columns; ++k) {
       const double value = x.held(row, k);
-      dot += value * (w[k] - minimum);
+      dot += value * (w[k] - added);
       codes += value;
       products += std::abs(value * w[k]);
     }
-    sum += dot + minimum * codes;
-    terms += std::abs(dot) + std::abs(minimum * codes);
+    sum += dot + added * codes;
+    terms += std::abs(dot) + std::abs(added * codes);
   }
   const double roundings = 2 * static_cast<double>(groups) + 3;
   return {.value = sum,
-          .bound = 1.01 * test::kUnitRoundoff * (roundings * terms + (has_minimum ? 1 : 0) * products)};
+          .bound = 1.01 * test::kUnitRoundoff * (roundings * terms + (has_minimum ? 1 : 0) * products) +
+                   static_cast<double>(groups) * 0x1p-123};
 }
 
 TEST(LinearKernels, TheReferenceIsTheMathematicsWithinItsRoundings) {

@@ -91,7 +91,7 @@ std::vector<Stored> all_stored() {
     all.push_back({test::stored_type(format), Arithmetic::kInteger});
     if (takes_codes(format)) all.push_back({test::stored_type(format), Arithmetic::kInt8});
   }
-  for (TensorType type : {TensorType::kQ6_K, TensorType::kIQ2_XS})
+  for (TensorType type : {TensorType::kTQ2_0, TensorType::kIQ2_XS})
     all.push_back({type, Arithmetic::kInteger});
   all.push_back({TensorType::kQ4_0, Arithmetic::kFloat});
   return all;
@@ -128,9 +128,9 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
 TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
   for (Isa isa : test::tested_isas_on_threads()) {
     Random random(42);
-    const Layer layers[] = {{TensorType::kQ4_0, Arithmetic::kInteger, 131, random},
+    const Layer layers[] = {{TensorType::kQ4_K, Arithmetic::kInteger, 131, random},
                             {TensorType::kF16, Arithmetic::kInteger, 7, random},
-                            {TensorType::kQ6_K, Arithmetic::kInteger, 33, random},
+                            {TensorType::kIQ2_XS, Arithmetic::kInteger, 33, random},
                             {TensorType::kQ8_0, Arithmetic::kInteger, 64, random}};
     const TestActivations x(19, kColumns, Values::kNormal, random);
     for (int threads : {1, 2, 3, 5})
@@ -198,6 +198,53 @@ TEST(Linear, BiasAndResidualAreAddedAfterTheSum) {
   }
 }
 
+float largest_of_group(const TestActivations& x, std::size_t row, std::size_t k) {
+  float amax = 0;
+  for (float value : x.floats(row).subspan(k / 32 * 32, 32)) amax = std::max(amax, std::abs(value));
+  return amax;
+}
+
+// Codes of sixteen bits against floats, for the same stored weights. The two results differ by
+//   activations  half a step of amax / 32512 for each x, one and a half where the low plane is clamped, and
+//                three roundings on the way to the code: 1.51 steps are counted
+//   roundings    floats: K + 5 of sum |x w|, one of them the weight's own; codes: 2 G + 3 of the groups'
+//                terms, each at most sum |x| (|w - added| + |added|); the bias: one each of the result
+TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
+  Random random(46);
+  Machine machine(test::tested_isas().back(), 2);
+  const TestActivations x(9, kColumns, Values::kNormal, random, 2);
+  for (LinearFormat format : test::kAllFormats) {
+    if (!takes_codes(format)) continue;
+    const TensorType type = test::stored_type(format);
+    const std::size_t columns = test::group_columns(type);
+    Random same(47), again(47);
+    const Layer codes(type, Arithmetic::kInteger, 33, same), floats(type, Arithmetic::kFloat, 33, again);
+    const Output by_codes = run(machine, codes, x.rows(0, 9)), by_floats = run(machine, floats, x.rows(0, 9));
+    double worst = 0;
+    for (std::size_t row = 0; row < 9; ++row)
+      for (std::size_t o = 0; o < 33; ++o) {
+        const std::vector<float> w = codes.matrix.dequantized_row(o);
+        double steps = 0, terms = 0, products = 0;
+        for (std::size_t k = 0; k < kColumns; ++k) {
+          const double value = std::abs(x.floats(row)[k]),
+                       added = codes.matrix.added_to_group(o, k / columns);
+          steps += 1.51 * largest_of_group(x, row, k) / 32512 * std::abs(w[k]);
+          terms += value * (std::abs(w[k] - added) + std::abs(added));
+          products += value * std::abs(w[k]);
+        }
+        const std::size_t at = row * (33 + kGap) + o;
+        const double result = std::abs(double{by_floats.span()[at]});
+        const double roundings = (2 * static_cast<double>(kColumns / columns) + 3) * terms +
+                                 (kColumns + 5) * products + 2 * result;
+        const double bound = 1.01 * (steps + test::kUnitRoundoff * roundings);
+        const double error = std::abs(double{by_codes.span()[at]} - by_floats.span()[at]);
+        ASSERT_LE(error, bound) << name(format) << ", row " << row << ", output " << o;
+        worst = std::max(worst, error / bound);
+      }
+    std::printf("%s: worst difference is %.3f of its bound\n", std::string(name(format)).c_str(), worst);
+  }
+}
+
 TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
   for (Isa isa : test::tested_isas_on_threads())
     for (int threads : {1, 3})
@@ -210,7 +257,9 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
             QuantizedRows::create(40, kColumns + 100, planes);  // room for more than is used
         ASSERT_TRUE(created.has_value());
         QuantizedRows& rows = *created;
-        rows.fill(machine.kernels.rows, machine.pool, floats.values, floats.value_stride, 33, kColumns);
+        machine.pool.run(33, [&](std::size_t i, int) {
+          rows.fill_row(machine.kernels.rows, floats.values + i * floats.value_stride, i, kColumns);
+        });
         ActivationRows described = floats;
         rows.describe(described);
         EXPECT_EQ(described.planes, planes);

@@ -1,71 +1,25 @@
 #include "kernels/linear/packed_matrix.h"
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstring>
 
 #include "base/check.h"
+#include "kernels/linear/quantized_panel.h"
 #include "kernels/quant/dequantize.h"
 #include "kernels/quant/half.h"
 
 namespace folio::kernels {
 namespace {
 
-constexpr std::size_t kGroup = 32;
-constexpr std::size_t kLargestUnitBytes = 64 + 2 * 512;
+// No unit of a quantised panel, and no padding of the others, is longer.
+constexpr std::size_t kLargestTailBytes = 4096;
 
 template <typename T>
 T read(const std::byte* at) {
   T value;
   std::memcpy(&value, at, sizeof(T));
   return value;
-}
-
-// The three quantised formats share one shape: a file block is a header of halves (scale, minimum) and then
-// codes whose order within the group is that of the panel, four bytes at a time.
-struct BlockLayout {
-  std::size_t block_bytes;  // in the file
-  std::size_t halves;       // 1: scale; 2: scale and minimum
-  std::size_t code_bytes;   // per group and output
-
-  std::size_t unit_groups() const { return 2 / halves; }
-  std::size_t unit_bytes() const { return 64 + unit_groups() * code_bytes * kPanelOutputs; }
-  // Offsets within a panel: half `h` of output `o`, and its first four codes, of group `g` (PanelUnits says
-  // the same).
-  std::size_t half_at(std::size_t g, std::size_t h, std::size_t o) const {
-    return g / unit_groups() * unit_bytes() + ((g % unit_groups() + h) * kPanelOutputs + o) * 2;
-  }
-  std::size_t codes_at(std::size_t g, std::size_t o) const {
-    return g / unit_groups() * unit_bytes() + 64 + g % unit_groups() * code_bytes * kPanelOutputs + o * 4;
-  }
-};
-
-BlockLayout block_layout(LinearFormat format) {
-  switch (format) {
-    case LinearFormat::kQ8_0:
-      return {.block_bytes = 34, .halves = 1, .code_bytes = 32};
-    case LinearFormat::kQ4_0:
-      return {.block_bytes = 18, .halves = 1, .code_bytes = 16};
-    default:
-      return {.block_bytes = 20, .halves = 2, .code_bytes = 16};
-  }
-}
-
-void pack_blocks(const MatrixShape& shape, const std::byte* source, std::size_t rows, std::byte* panel) {
-  const BlockLayout layout = block_layout(shape.format);
-  const std::size_t groups = shape.columns / kGroup;
-  for (std::size_t o = 0; o < rows; ++o) {
-    const std::byte* block = source + o * groups * layout.block_bytes;
-    for (std::size_t g = 0; g < groups; ++g, block += layout.block_bytes) {
-      for (std::size_t h = 0; h < layout.halves; ++h)
-        std::memcpy(panel + layout.half_at(g, h, o), block + h * 2, 2);
-      const std::byte* codes = block + layout.halves * 2;
-      std::byte* out = panel + layout.codes_at(g, o);
-      for (std::size_t i = 0; i < layout.code_bytes; i += 4)
-        std::memcpy(out + i * kPanelOutputs, codes + i, 4);
-    }
-  }
 }
 
 template <typename T>
@@ -89,20 +43,6 @@ float half_at(const std::byte* base, std::size_t index) {
   return f16_to_f32(read<std::uint16_t>(base + index * 2));
 }
 
-void unpack_blocks(const MatrixShape& shape, const std::byte* panel, std::size_t o, float* out) {
-  const BlockLayout layout = block_layout(shape.format);
-  for (std::size_t g = 0; g < shape.columns / kGroup; ++g) {
-    // The block as the file has it, so that one routine per type says what its bits mean.
-    std::array<std::byte, 34> block;
-    for (std::size_t h = 0; h < layout.halves; ++h)
-      std::memcpy(block.data() + h * 2, panel + layout.half_at(g, h, o), 2);
-    const std::byte* codes = panel + layout.codes_at(g, o);
-    for (std::size_t i = 0; i < layout.code_bytes; i += 4)
-      std::memcpy(block.data() + layout.halves * 2 + i, codes + i * kPanelOutputs, 4);
-    dequantize(shape.type, block.data(), out + g * kGroup, kGroup);
-  }
-}
-
 }  // namespace
 
 LinearFormat linear_format(TensorType type, Arithmetic arithmetic) {
@@ -124,6 +64,26 @@ LinearFormat linear_format(TensorType type, Arithmetic arithmetic) {
       return LinearFormat::kQ4_0;
     case TensorType::kQ4_1:
       return LinearFormat::kQ4_1;
+    case TensorType::kQ5_0:
+      return LinearFormat::kQ5_0;
+    case TensorType::kQ5_1:
+      return LinearFormat::kQ5_1;
+    case TensorType::kQ2_K:
+      return LinearFormat::kQ2_K;
+    case TensorType::kQ3_K:
+      return LinearFormat::kQ3_K;
+    case TensorType::kQ4_K:
+      return LinearFormat::kQ4_K;
+    case TensorType::kQ5_K:
+      return LinearFormat::kQ5_K;
+    case TensorType::kQ6_K:
+      return LinearFormat::kQ6_K;
+    case TensorType::kIQ4_NL:
+      return LinearFormat::kIQ4_NL;
+    case TensorType::kIQ4_XS:
+      return LinearFormat::kIQ4_XS;
+    case TensorType::kMXFP4:
+      return LinearFormat::kMXFP4;
     default:
       return LinearFormat::kRows;
   }
@@ -152,10 +112,8 @@ std::size_t MatrixShape::panel_bytes() const {
     case LinearFormat::kRows:
       return row_bytes(type, columns) * kPanelOutputs;
     default:
-      break;
+      return quantized_panel_bytes(*this);
   }
-  const BlockLayout layout = block_layout(format);
-  return (columns / kGroup + layout.unit_groups() - 1) / layout.unit_groups() * layout.unit_bytes();
 }
 
 std::size_t MatrixShape::packed_bytes() const {
@@ -166,7 +124,7 @@ void pack_panel(const MatrixShape& shape, const std::byte* source, std::size_t r
                 std::byte* panel_data) {
   const std::size_t rows = std::min(rows_left, kPanelOutputs);
   if (rows < kPanelOutputs || shape.columns % 2 != 0) std::memset(panel_data, 0, shape.panel_bytes());
-  const std::size_t tail = std::min(shape.panel_bytes(), kLargestUnitBytes);  // the end may be padding
+  const std::size_t tail = std::min(shape.panel_bytes(), kLargestTailBytes);  // the end may be padding
   std::memset(panel_data + shape.panel_bytes() - tail, 0, tail);
   switch (shape.format) {
     case LinearFormat::kF32:
@@ -178,7 +136,7 @@ void pack_panel(const MatrixShape& shape, const std::byte* source, std::size_t r
     case LinearFormat::kRows:
       FOLIO_CHECK(false, "rows are copied, not packed");
     default:
-      return pack_blocks(shape, source, rows, panel_data);
+      return pack_quantized(shape, source, rows, panel_data);
   }
 }
 
@@ -203,7 +161,7 @@ void unpack_row(const PackedMatrix& matrix, std::size_t row, float* out) {
         out[k] = bf16_to_f32(read<std::uint16_t>(panel + ((k / 2 * kPanelOutputs + o) * 2 + k % 2) * 2));
       return;
     default:
-      return unpack_blocks(shape, panel, o, out);
+      return unpack_quantized(shape, panel, o, out);
   }
 }
 

@@ -23,8 +23,10 @@ constexpr std::size_t activation_planes(Arithmetic arithmetic) {
 // are expanded row by row, exactly.
 LinearFormat linear_format(TensorType type, Arithmetic arithmetic);
 std::string_view name(LinearFormat format);
+// Whether the layout is quantised and meets int8 activations; the others meet floats.
 constexpr bool takes_codes(LinearFormat format) {
-  return format == LinearFormat::kQ8_0 || format == LinearFormat::kQ4_0 || format == LinearFormat::kQ4_1;
+  return format != LinearFormat::kF32 && format != LinearFormat::kF16 && format != LinearFormat::kBF16 &&
+         format != LinearFormat::kRows;
 }
 
 struct MatrixShape {
@@ -35,9 +37,11 @@ struct MatrixShape {
 
   std::size_t panels() const { return (rows + kPanelOutputs - 1) / kPanelOutputs; }
   // Bytes of one panel, and of the whole: panels are padded to 16 outputs and 64 bytes; kRows is the stored
-  // bytes.
-  //   f32 64 K, f16 32 K, bf16 32 K (K rounded up to even), q8_0 17 K, q4_0 9 K (K rounded up to 64),
-  //   q4_1 10 K bytes per panel
+  // bytes. Bytes per panel for K columns, in brackets what the file takes where that is less:
+  //   f32 64 K, f16 32 K, bf16 32 K (K rounded up to even)
+  //   q8_0 17 K, q4_0 9 K, q5_0 11 K, iq4_nl 9 K, mxfp4 9 K [8.5 K] (K rounded up to 64); q4_1 10 K, q5_1 12
+  //   K q2_k 5.25 K, q3_k 7.25 K [6.875 K], q4_k 9.25 K [9 K], q5_k 11.25 K [11 K], q6_k 13.25 K [13.125 K],
+  //   iq4_xs 8.75 K [8.5 K]
   std::size_t panel_bytes() const;
   std::size_t packed_bytes() const;
 };

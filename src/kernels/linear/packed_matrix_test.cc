@@ -55,8 +55,7 @@ TEST(PackedMatrix, EveryFormatHasATypeAndTheYardstickExpandsEveryQuantisedType) 
   }
 }
 
-// The sizes that the header states, K columns: 64 K, 32 K, 32 K, 17 K, 9 K and 10 K bytes, in whole cache
-// lines.
+// The sizes that the header states, in whole cache lines.
 TEST(PackedMatrix, SizesAreThoseOfTheHeader) {
   const auto shape = [](LinearFormat format, std::size_t rows, std::size_t columns) {
     return MatrixShape{.type = test::stored_type(format), .format = format, .rows = rows, .columns = columns};
@@ -68,15 +67,26 @@ TEST(PackedMatrix, SizesAreThoseOfTheHeader) {
   EXPECT_EQ(shape(LinearFormat::kQ8_0, 16, 64).panel_bytes(), 17u * 64);
   EXPECT_EQ(shape(LinearFormat::kQ4_0, 16, 64).panel_bytes(), 9u * 64);
   EXPECT_EQ(shape(LinearFormat::kQ4_1, 16, 64).panel_bytes(), 10u * 64);
+  EXPECT_EQ(shape(LinearFormat::kQ5_0, 16, 64).panel_bytes(), 11u * 64);
+  EXPECT_EQ(shape(LinearFormat::kQ5_0, 16, 96).panel_bytes(), 11u * 128) << "rounded up to 64 columns";
+  EXPECT_EQ(shape(LinearFormat::kQ5_1, 16, 64).panel_bytes(), 12u * 64);
+  EXPECT_EQ(shape(LinearFormat::kIQ4_NL, 16, 64).panel_bytes(), 9u * 64);
+  EXPECT_EQ(shape(LinearFormat::kMXFP4, 16, 64).panel_bytes(), 9u * 64);
+  EXPECT_EQ(shape(LinearFormat::kQ2_K, 16, 512).panel_bytes(), 2u * 1344);
+  EXPECT_EQ(shape(LinearFormat::kQ3_K, 16, 512).panel_bytes(), 2u * 1856);
+  EXPECT_EQ(shape(LinearFormat::kQ4_K, 16, 512).panel_bytes(), 2u * 2368);
+  EXPECT_EQ(shape(LinearFormat::kQ5_K, 16, 512).panel_bytes(), 2u * 2880);
+  EXPECT_EQ(shape(LinearFormat::kQ6_K, 16, 512).panel_bytes(), 2u * 3392);
+  EXPECT_EQ(shape(LinearFormat::kIQ4_XS, 16, 512).panel_bytes(), 2u * 2240);
   for (LinearFormat format : test::kAllFormats) {
     if (format == LinearFormat::kRows) continue;
-    const MatrixShape odd = shape(format, 33, 96);
+    const MatrixShape odd = shape(format, 33, test::whole_blocks(test::stored_type(format), 96));
     EXPECT_EQ(odd.panels(), 3u);
     EXPECT_EQ(odd.panel_bytes() % 64, 0u) << name(format);
     EXPECT_EQ(odd.packed_bytes(), 3 * odd.panel_bytes()) << name(format);
   }
-  const MatrixShape rows = shape(LinearFormat::kRows, 33, 96);
-  EXPECT_EQ(rows.packed_bytes(), 33 * row_bytes(rows.type, 96)) << "stored bytes, not padded";
+  const MatrixShape rows = shape(LinearFormat::kRows, 33, 128);
+  EXPECT_EQ(rows.packed_bytes(), 33 * row_bytes(rows.type, 128)) << "stored bytes, not padded";
 }
 
 // Packed over two different backgrounds: equal memory means that every byte was written, so files and hashes
@@ -87,7 +97,7 @@ TEST(PackedMatrix, EveryByteOfAPanelIsWrittenAndPaddingIsZero) {
     if (format == LinearFormat::kRows) continue;
     const TensorType type = test::stored_type(format);
     for (std::size_t rows : {1, 15, 16, 40})  // pack_panel takes the first 16 of those that are left
-      for (std::size_t columns : {1, 2, 3, 33, 64, 96}) {
+      for (std::size_t columns : {1, 2, 3, 33, 64, 96, 2048}) {
         const MatrixShape shape{
             .type = type, .format = format, .rows = rows, .columns = test::whole_blocks(type, columns)};
         const std::vector<std::byte> stored =

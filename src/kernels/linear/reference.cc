@@ -1,8 +1,11 @@
 // The specification of the panel kernels: one output of one row at a time.
 #include <cmath>
+#include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/linear/linear_kernels.h"
+#include "kernels/linear/panel_units.h"
 #include "kernels/quant/half.h"
 #include "kernels/reference_math.h"
 
@@ -71,69 +74,138 @@ void rows(const PanelArgs& args) {
   });
 }
 
-// Integer weights: code(group, k, o) is weight k of the group, k = 0..31; finish(sum, group, o, dot, row)
-// adds the group. The dot of 32 weights of eight bits and activations of sixteen is below 2^27.
-template <typename Code, typename Finish>
-void integer_panel(const PanelArgs& args, Code code, Finish finish) {
+// One output of a quantised panel: where its codes, scales and minima are, and which group is asked for.
+struct Weights {
+  const std::uint8_t* panel;
+  UnitLayout units;
+  std::size_t group, output;
+
+  float half(std::size_t h = 0) const { return half_at(panel + units.halves_at(group, h), output); }
+  std::uint8_t byte(std::size_t b = 0) const { return panel[units.bytes_at(group, b) + output]; }
+  float signed_byte() const { return static_cast<float>(static_cast<std::int8_t>(byte())); }
+  // Byte of column 4 * quad + k % 4 in line `line` of the codes.
+  std::uint8_t in_line(std::size_t line, std::size_t k) const {
+    return panel[units.codes_at(group) + (line * kPanelOutputs + output) * 4 + k % 4];
+  }
+  int nibble(std::size_t k) const {
+    const std::size_t lines = units.columns / 8, quad = k / 4;
+    const std::uint8_t byte = in_line(quad % lines, k);
+    return quad < lines ? byte & 15 : byte >> 4;
+  }
+  // The nibble with `bits` more from the line behind the nibbles.
+  int wide_nibble(std::size_t k, unsigned bits) const {
+    const int high = in_line(units.columns / 8, k) >> (k / 4 * bits) & ((1 << bits) - 1);
+    return nibble(k) | high << 4;
+  }
+  int pair(std::size_t k) const { return in_line(0, k) >> (k / 4 * 2) & 3; }
+  int pair_and_bit(std::size_t k) const {
+    const std::size_t lane = output * 4 + k % 4;
+    const int nibble = panel[units.codes_at(group) + 64 + lane / 2] >> (lane % 2 * 4) & 15;
+    return pair(k) | (nibble >> (k / 4) & 1) << 2;
+  }
+};
+
+// code(weights, k) is column k of a group; scale(weights) its scale; minimum(weights) what is added to each
+// of its weights, a minimum with its sign, or nothing if that is kNoMinimum.
+constexpr auto kNoMinimum = nullptr;
+
+template <typename Code, typename Scale, typename Minimum = std::nullptr_t>
+void quantized_panel(const PanelArgs& args, const UnitLayout& units, Code code, Scale scale,
+                     Minimum minimum = kNoMinimum) {
   const ActivationRows& x = *args.x;
   for_outputs(args, [&](std::size_t row, std::size_t o) {
     const std::int8_t* high = x.codes + row * x.planes * x.code_stride;
     const std::int8_t* low = x.planes == 2 ? high + x.code_stride : nullptr;
     float sum = 0;
-    for (std::size_t g = 0; g < args.columns / 32; ++g) {
-      std::int32_t dot = 0;
-      for (std::size_t k = g * 32; k < (g + 1) * 32; ++k)
-        dot += code(g, k % 32, o) * (low == nullptr ? high[k] : high[k] * 256 + low[k]);
-      sum = finish(sum, g, o, static_cast<float>(dot), row);
+    for (std::size_t g = 0; g < args.columns / units.columns; ++g) {
+      const Weights weights{args.panel, units, g, o};
+      std::int32_t dot = 0, code_sum = 0;
+      for (std::size_t k = 0; k < units.columns; ++k) {
+        const std::size_t at = g * units.columns + k;
+        const int activation = low == nullptr ? high[at] : high[at] * 256 + low[at];
+        dot += code(weights, k) * activation;
+        code_sum += activation;
+      }
+      const float sx = x.scales[row * x.group_stride + g * units.columns / 32];
+      sum = std::fma(scale(weights) * sx, static_cast<float>(dot), sum);
+      if constexpr (!std::is_same_v<Minimum, std::nullptr_t>)
+        sum = std::fma(minimum(weights), sx * static_cast<float>(code_sum), sum);
     }
     return sum;
   });
 }
 
-int nibble_at(const std::uint8_t* codes, std::size_t k, std::size_t o) {
-  const std::uint8_t byte = codes[(k % 16 / 4 * kPanelOutputs + o) * 4 + k % 4];
-  return k < 16 ? byte & 0x0f : byte >> 4;
-}
+float own_half(const Weights& w) { return w.half(); }
+float second_half(const Weights& w) { return w.half(1); }
+float scale_times_byte(const Weights& w) { return w.half() * static_cast<float>(w.byte()); }
+float scale_times_signed_byte(const Weights& w) { return w.half() * w.signed_byte(); }
+float minus_minimum_times_byte(const Weights& w) { return -w.half(1) * static_cast<float>(w.byte(1)); }
 
 void q8_0(const PanelArgs& args) {
-  integer_panel(
-      args,
-      [&](std::size_t g, std::size_t k, std::size_t o) {
-        return static_cast<std::int8_t>(
-            Q8Units::codes(args.panel, g)[(k / 4 * kPanelOutputs + o) * 4 + k % 4]);
-      },
-      [&](float sum, std::size_t g, std::size_t o, float dot, std::size_t row) {
-        const float sw = half_at(Q8Units::halves(args.panel, g), o);
-        return std::fma(sw * args.x->scales[row * args.x->group_stride + g], dot, sum);
-      });
+  const auto code = [](const Weights& w, std::size_t k) {
+    return static_cast<std::int8_t>(w.in_line(k / 4, k));
+  };
+  quantized_panel(args, kQ8_0Units, code, own_half);
 }
 
 void q4_0(const PanelArgs& args) {
-  integer_panel(
-      args,
-      [&](std::size_t g, std::size_t k, std::size_t o) {
-        return nibble_at(Q4_0Units::codes(args.panel, g), k, o) - 8;
-      },
-      [&](float sum, std::size_t g, std::size_t o, float dot, std::size_t row) {
-        const float sw = half_at(Q4_0Units::halves(args.panel, g), o);
-        return std::fma(sw * args.x->scales[row * args.x->group_stride + g], dot, sum);
-      });
+  const auto code = [](const Weights& w, std::size_t k) { return w.nibble(k) - 8; };
+  quantized_panel(args, kQ4_0Units, code, own_half);
 }
 
 void q4_1(const PanelArgs& args) {
-  integer_panel(
-      args,
-      [&](std::size_t g, std::size_t k, std::size_t o) {
-        return nibble_at(Q4_1Units::codes(args.panel, g), k, o);
-      },
-      [&](float sum, std::size_t g, std::size_t o, float dot, std::size_t row) {
-        const std::uint8_t* halves = Q4_1Units::halves(args.panel, g);
-        const std::size_t index = row * args.x->group_stride + g;
-        const float sx = args.x->scales[index];
-        sum = std::fma(half_at(halves, o) * sx, dot, sum);
-        return std::fma(half_at(halves, kPanelOutputs + o), sx * static_cast<float>(args.x->sums[index]),
-                        sum);
-      });
+  const auto code = [](const Weights& w, std::size_t k) { return w.nibble(k); };
+  quantized_panel(args, kQ4_1Units, code, own_half, second_half);
+}
+
+void q5_0(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.wide_nibble(k, 1) - 16; };
+  quantized_panel(args, kQ5_0Units, code, own_half);
+}
+
+void q5_1(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.wide_nibble(k, 1); };
+  quantized_panel(args, kQ5_1Units, code, own_half, second_half);
+}
+
+void q4_k(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.nibble(k); };
+  quantized_panel(args, kQ4_KUnits, code, scale_times_byte, minus_minimum_times_byte);
+}
+
+void q5_k(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.wide_nibble(k, 1); };
+  quantized_panel(args, kQ5_KUnits, code, scale_times_byte, minus_minimum_times_byte);
+}
+
+void q6_k(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.wide_nibble(k, 2) - 32; };
+  quantized_panel(args, kQ6_KUnits, code, scale_times_signed_byte);
+}
+
+void q2_k(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.pair(k); };
+  const auto scale = [](const Weights& w) { return w.half() * static_cast<float>(w.byte() & 15); };
+  const auto minimum = [](const Weights& w) { return -w.half(1) * static_cast<float>(w.byte() >> 4); };
+  quantized_panel(args, kQ2_KUnits, code, scale, minimum);
+}
+
+void q3_k(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return w.pair_and_bit(k) - 4; };
+  quantized_panel(args, kQ3_KUnits, code, scale_times_signed_byte);
+}
+
+int bell(const Weights& w, std::size_t k) { return kBell[w.nibble(k)]; }
+
+void iq4_nl(const PanelArgs& args) { quantized_panel(args, kQ4_0Units, bell, own_half); }
+void iq4_xs(const PanelArgs& args) { quantized_panel(args, kIQ4_XSUnits, bell, scale_times_signed_byte); }
+
+void mxfp4(const PanelArgs& args) {
+  const auto code = [](const Weights& w, std::size_t k) { return kE2M1[w.nibble(k)]; };
+  const auto scale = [](const Weights& w) {
+    return bf16_to_f32(read<std::uint16_t>(w.panel + w.units.halves_at(w.group), w.output));
+  };
+  quantized_panel(args, kQ4_0Units, code, scale);
 }
 
 }  // namespace

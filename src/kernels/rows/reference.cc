@@ -53,18 +53,20 @@ GroupScale scale_of(const float* x, std::size_t n, float largest_code) {
   return {.scale = amax / largest_code, .inverse = largest_code / amax};
 }
 
-// Calls code(i, x[i] * inverse rounded) for every value; its result adds to the group's sum.
+// Calls code(i, x[i] * inverse rounded) for every value; its result adds to the group's sums.
 template <typename Code>
 void quantize_groups(const float* x, std::size_t n, float largest_code, QuantizedRow out, Code code) {
   for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
     const std::size_t count = std::min(kActivationGroup, n - first);
     const GroupScale by = scale_of(x + first, count, largest_code);
     out.scales[group] = by.scale;
-    out.sums[group] = 0;
+    std::int32_t* halves = out.half_sums + group * 2;
+    halves[0] = halves[1] = 0;
     for (std::size_t i = first; i < first + kActivationGroup; ++i) {
       const bool empty = by.inverse == 0 || i >= n;
-      out.sums[group] += code(i, empty ? 0.0f : std::nearbyintf(x[i] * by.inverse));
+      halves[(i - first) / kLanes] += code(i, empty ? 0.0f : std::nearbyintf(x[i] * by.inverse));
     }
+    out.sums[group] = halves[0] + halves[1];
   }
 }
 

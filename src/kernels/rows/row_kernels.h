@@ -29,6 +29,7 @@ struct QuantizedRow {
   std::int8_t* low;    // the second plane, like codes; unused by quantize
   float* scales;       // [groups]
   std::int32_t* sums;  // [groups] sum of the group's codes, those of both planes together where there are two
+  std::int32_t* half_sums;  // [groups][2] of its first and its last 16, for weights with a scale per 16
 };
 
 struct RowKernels {

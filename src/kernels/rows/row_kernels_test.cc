@@ -28,13 +28,18 @@ struct Quantized {
       : codes((n + kActivationGroup - 1) / kActivationGroup * kActivationGroup),
         low(codes.span().size()),
         scales((n + kActivationGroup - 1) / kActivationGroup),
-        sums(scales.span().size()) {}
+        sums(scales.span().size()),
+        half_sums(scales.span().size() * 2) {}
   QuantizedRow row() {
-    return {.codes = codes.data(), .low = low.data(), .scales = scales.data(), .sums = sums.data()};
+    return {.codes = codes.data(),
+            .low = low.data(),
+            .scales = scales.data(),
+            .sums = sums.data(),
+            .half_sums = half_sums.data()};
   }
   Guarded<std::int8_t> codes, low;
   Guarded<float> scales;
-  Guarded<std::int32_t> sums;
+  Guarded<std::int32_t> sums, half_sums;
 };
 
 using Quantize = void (*)(const float* x, std::size_t n, QuantizedRow out);
@@ -42,7 +47,9 @@ using Quantize = void (*)(const float* x, std::size_t n, QuantizedRow out);
 Quantized quantized(Quantize quantize, const std::vector<float>& x) {
   Quantized out(x.size());
   quantize(x.data(), x.size(), out.row());
-  EXPECT_TRUE(out.codes.intact() && out.low.intact() && out.scales.intact() && out.sums.intact()) << x.size();
+  EXPECT_TRUE(out.codes.intact() && out.low.intact() && out.scales.intact() && out.sums.intact() &&
+              out.half_sums.intact())
+      << x.size();
   return out;
 }
 
@@ -55,6 +62,7 @@ void expect_same(Quantized expected, Quantized actual) {
   EXPECT_EQ(difference(expected.low.span(), actual.low.span()), "");
   EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
   EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
+  EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
 }
 
 // ---- one comparison per kernel of kernels.inc, by its name: a kernel without one does not compile
@@ -323,15 +331,17 @@ TEST(RowKernels, QuantizationIsWithinHalfAStep) {
     Quantized out = quantized(kRowsReference, x);
     for (std::size_t group = 0; group < out.scales.span().size(); ++group) {
       const double scale = out.scales.span()[group];
-      int sum = 0, largest = 0;
+      int halves[2] = {}, largest = 0;
       for (std::size_t i = group * 32; i < group * 32 + 32; ++i) {
         const int code = out.codes.span()[i];
-        sum += code;
+        halves[i % 32 / 16] += code;
         largest = std::max(largest, std::abs(code));
         const double exact = i < x.size() ? x[i] : 0;
         ASSERT_LE(std::abs(code * scale - exact), (0.5 + 1.01 * 3 * 127 * kUnitRoundoff) * scale) << i;
       }
-      EXPECT_EQ(sum, out.sums.span()[group]);
+      EXPECT_EQ(halves[0], out.half_sums.span()[group * 2]);
+      EXPECT_EQ(halves[1], out.half_sums.span()[group * 2 + 1]);
+      EXPECT_EQ(halves[0] + halves[1], out.sums.span()[group]);
       EXPECT_EQ(largest, 127) << "the whole range is used";
     }
   }
@@ -387,17 +397,19 @@ TEST(RowKernels, TwoPlanesHoldSixteenBits) {
   std::size_t clamped = 0;
   for (std::size_t group = 0; group * kActivationGroup < x.size(); ++group) {
     const double scale = out.scales.span()[group];
-    std::int32_t sum = 0;
+    std::int32_t halves[2] = {};
     for (std::size_t i = group * kActivationGroup; i < (group + 1) * kActivationGroup; ++i) {
       const int code = out.codes.span()[i] * 256 + out.low.span()[i];
       const bool at_the_edge = std::abs(out.low.span()[i]) == 127;
       clamped += at_the_edge;
-      sum += code;
+      halves[i % 32 / 16] += code;
       EXPECT_LE(std::abs(code * scale - x[i]),
                 ((at_the_edge ? 1.5 : 0.5) + 1.01 * 3 * 32512 * kUnitRoundoff) * scale)
           << i;
     }
-    EXPECT_EQ(sum, out.sums.span()[group]);
+    EXPECT_EQ(halves[0], out.half_sums.span()[group * 2]);
+    EXPECT_EQ(halves[1], out.half_sums.span()[group * 2 + 1]);
+    EXPECT_EQ(halves[0] + halves[1], out.sums.span()[group]);
   }
   EXPECT_GT(clamped, 0u) << "the clamp is met";
 }

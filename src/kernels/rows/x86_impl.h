@@ -105,6 +105,15 @@ struct GroupValues {
   }
 };
 
+// Integers whose sums are below 2^24: exact in any order.
+inline void store_sums(QuantizedRow out, std::size_t group, F32x16 a, F32x16 b) {
+  const auto first = static_cast<std::int32_t>(reduce_add(a)),
+             last = static_cast<std::int32_t>(reduce_add(b));
+  out.half_sums[group * 2] = first;
+  out.half_sums[group * 2 + 1] = last;
+  out.sums[group] = first + last;
+}
+
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
   for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
     const GroupValues v(x, first, n);
@@ -112,7 +121,7 @@ void quantize(const float* x, std::size_t n, QuantizedRow out) {
     store_as_int8(out.codes + first, c.a);
     store_as_int8(out.codes + first + kWidth, c.b);
     out.scales[group] = c.scale;
-    out.sums[group] = static_cast<std::int32_t>(reduce_add(add(c.a, c.b)));  // small integers: exact
+    store_sums(out, group, c.a, c.b);
   }
 }
 
@@ -133,7 +142,7 @@ void quantize16(const float* x, std::size_t n, QuantizedRow out) {
     const F32x16 a = store_planes(c.a, out.codes + first, out.low + first);
     const F32x16 b = store_planes(c.b, out.codes + first + kWidth, out.low + first + kWidth);
     out.scales[group] = c.scale;
-    out.sums[group] = static_cast<std::int32_t>(reduce_add(add(a, b)));  // below 2^24: exact
+    store_sums(out, group, a, b);
   }
 }
 

@@ -128,6 +128,29 @@ inline Bytes64 high_nibbles(Bytes64 x) {
           _mm256_and_si256(_mm256_srli_epi16(x.b, 4), mask)};
 }
 
+// See avx512.h.
+template <int left>
+inline __m256i shifted(__m256i y) {
+  if constexpr (left > 0) return _mm256_slli_epi16(y, left);
+  if constexpr (left < 0) return _mm256_srli_epi16(y, -left);
+  return y;
+}
+template <int left, int mask>
+inline Bytes64 bits(Bytes64 y) {
+  return {_mm256_and_si256(shifted<left>(y.a), _mm256_set1_epi8(mask)),
+          _mm256_and_si256(shifted<left>(y.b), _mm256_set1_epi8(mask))};
+}
+template <int left, int mask>
+inline Bytes64 with_bits(Bytes64 x, Bytes64 y) {
+  const Bytes64 high = bits<left, mask>(y);
+  return {_mm256_or_si256(x.a, high.a), _mm256_or_si256(x.b, high.b)};
+}
+inline __m256i expand_nibbles(const std::uint8_t* p) {
+  const __m256i words = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_and_si256(_mm256_or_si256(words, _mm256_slli_epi16(words, 4)), _mm256_set1_epi8(0x0f));
+}
+inline Bytes64 load_nibbles(const std::uint8_t* p) { return {expand_nibbles(p), expand_nibbles(p + 16)}; }
+
 inline __m256i broadcast_four(const std::int8_t* a) {
   std::int32_t word;
   __builtin_memcpy(&word, a, 4);
@@ -159,6 +182,46 @@ inline I32x16 dot_signed(I32x16 acc, SignedCodes w, const std::int8_t* a) {
           add_dot(acc.b, w.magnitude.b, _mm256_sign_epi8(four, w.value.b))};
 }
 
+// Sixteen signed codes (above -128), and those that nibbles pick.
+struct CodeTable {
+  __m256i codes;
+};
+inline CodeTable load_table(const signed char* table) {
+  return {_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)))};
+}
+inline SignedCodes look_up(CodeTable table, Bytes64 nibbles) {
+  const __m256i a = _mm256_shuffle_epi8(table.codes, nibbles.a);
+  const __m256i b = _mm256_shuffle_epi8(table.codes, nibbles.b);
+  return {{a, b}, {_mm256_abs_epi8(a), _mm256_abs_epi8(b)}};
+}
+
+inline F32x16 load_int8(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8)))};
+}
+inline void load_words(const std::uint8_t* p, __m256i& a, __m256i& b) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  a = _mm256_cvtepu8_epi32(bytes);
+  b = _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8));
+}
+inline F32x16 load_uint8(const std::uint8_t* p) {
+  __m256i a, b;
+  load_words(p, a, b);
+  return {_mm256_cvtepi32_ps(a), _mm256_cvtepi32_ps(b)};
+}
+inline void load_nibble_pairs(const std::uint8_t* p, F32x16& low, F32x16& high) {
+  __m256i a, b;
+  load_words(p, a, b);
+  const __m256i mask = _mm256_set1_epi32(15);
+  low = {_mm256_cvtepi32_ps(_mm256_and_si256(a, mask)), _mm256_cvtepi32_ps(_mm256_and_si256(b, mask))};
+  high = {_mm256_cvtepi32_ps(_mm256_srli_epi32(a, 4)), _mm256_cvtepi32_ps(_mm256_srli_epi32(b, 4))};
+}
+inline __m256 load_bf16_8(const std::uint16_t* p) {
+  const __m256i words = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(words, 16));
+}
+inline F32x16 load_bf16(const std::uint16_t* p) { return {load_bf16_8(p), load_bf16_8(p + 8)}; }
 inline void store_as_int8(std::int8_t* p, F32x16 x) {
   const __m256i words =
       _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b));  // per 128-bit half

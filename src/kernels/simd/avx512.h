@@ -101,6 +101,28 @@ inline Bytes64 low_nibbles(Bytes64 a) { return {_mm512_and_si512(a.v, _mm512_set
 inline Bytes64 high_nibbles(Bytes64 a) {
   return {_mm512_and_si512(_mm512_srli_epi16(a.v, 4), _mm512_set1_epi8(0x0f))};
 }
+// x with the bits of `mask` of y shifted left by `left` (right, if negative) in words of 16; bits that cross
+// a byte are the mask's to remove. The second form is the shifted bits alone.
+template <int left>
+inline __m512i shifted(__m512i y) {
+  if constexpr (left > 0) return _mm512_slli_epi16(y, left);
+  if constexpr (left < 0) return _mm512_srli_epi16(y, -left);
+  return y;
+}
+template <int left, int mask>
+inline Bytes64 with_bits(Bytes64 x, Bytes64 y) {
+  return {
+      _mm512_ternarylogic_epi32(x.v, shifted<left>(y.v), _mm512_set1_epi8(mask), 0xf8)};  // x | (y & mask)
+}
+template <int left, int mask>
+inline Bytes64 bits(Bytes64 y) {
+  return {_mm512_and_si512(shifted<left>(y.v), _mm512_set1_epi8(mask))};
+}
+// 32 bytes to 64 nibbles, the low one of each byte first.
+inline Bytes64 load_nibbles(const std::uint8_t* p) {
+  const __m512i words = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_and_si512(_mm512_or_si512(words, _mm512_slli_epi16(words, 4)), _mm512_set1_epi8(0x0f))};
+}
 // acc[o] += the dot product of four codes 0..127 of output o and the four signed activations at `a`.
 inline I32x16 dot_small(I32x16 acc, Bytes64 w, const std::int8_t* a) {
   asm("vpdpbusd %2%{1to16%}, %1, %0"
@@ -117,6 +139,34 @@ inline SignedCodes load_signed(const std::int8_t* p) {
 }
 inline I32x16 dot_signed(I32x16 acc, SignedCodes w, const std::int8_t* a) { return dot_small(acc, w, a); }
 
+// Sixteen signed codes (above -128), and those that nibbles pick.
+struct CodeTable {
+  __m512i raised;
+};
+inline CodeTable load_table(const signed char* table) {
+  const __m512i codes = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm512_xor_si512(codes, _mm512_set1_epi8(static_cast<char>(0x80)))};
+}
+inline SignedCodes look_up(CodeTable table, Bytes64 nibbles) {
+  return {_mm512_shuffle_epi8(table.raised, nibbles.v)};
+}
+
+inline F32x16 load_int8(const std::int8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+inline F32x16 load_uint8(const std::uint8_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+}
+// The low and the high nibbles of 16 bytes.
+inline void load_nibble_pairs(const std::uint8_t* p, F32x16& low, F32x16& high) {
+  const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  low.v = _mm512_cvtepi32_ps(_mm512_and_si512(bytes, _mm512_set1_epi32(15)));
+  high.v = _mm512_cvtepi32_ps(_mm512_srli_epi32(bytes, 4));
+}
+inline F32x16 load_bf16(const std::uint16_t* p) {
+  const __m512i words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16))};
+}
 // 16 floats to bytes; the lanes are integers in [-128, 127].
 inline void store_as_int8(std::int8_t* p, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));

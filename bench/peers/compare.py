@@ -1,0 +1,252 @@
+#!/usr/bin/env python3
+"""folio beside another engine on the same model file in the same run, alternating.
+
+Installs the peer's registry package below the folder --home on first use, starts it once, and then measures folio and
+the peer in turn, so that whatever the machine does in the meantime happens to both. Prints the medians and the median
+of the ratios of the pairs. Standard library only.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import threading
+
+HERE = pathlib.Path(__file__).resolve().parent
+START_TIMEOUT_S, RUN_TIMEOUT_S, INSTALL_TIMEOUT_S = 900, 1800, 1800
+
+
+class Refusal(Exception):
+    """One sentence for the person who started this."""
+
+
+# ---------------------------------------------------------------------------------------------- peers
+
+class LlamaCpp:
+    name = "llama.cpp"
+    version = "3.22.1"
+    needs = ("node", "npm")
+    install_hint = "Node.js 20 or newer with npm (for instance: apt-get install nodejs npm)"
+
+    def install_command(self, folder):
+        return ["npm", "install", "--prefix", folder, "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund",
+                f"node-llama-cpp@{self.version}", f"@node-llama-cpp/linux-x64@{self.version}"]
+
+    def command(self, folder, model, threads):
+        return ["node", HERE / "llama_cpp_peer.mjs", folder, model, threads]
+
+
+class OpenVino:
+    name = "openvino"
+    version = "2026.4.1.0"
+    needs = ("python3",)
+    install_hint = "python3 with pip"
+
+    def install_command(self, folder):
+        return [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", folder,
+                f"openvino-genai=={self.version}"]
+
+    def command(self, folder, model, threads):
+        return [sys.executable, HERE / "openvino_peer.py", folder, model, threads]
+
+
+PEERS = {peer.name: peer for peer in (LlamaCpp(), OpenVino())}
+
+
+def install(peer, home):
+    """The folder of the installed package. A stamp is written last: an install that was cut off is done again."""
+    folder = home / f"{peer.name}-{peer.version}"
+    stamp = folder / "installed"
+    if stamp.exists():
+        return folder
+    for program in peer.needs:
+        if not shutil.which(program):
+            raise Refusal(f"the peer {peer.name} needs {program}, which is not here; install {peer.install_hint}")
+    print(f"installing {peer.name} {peer.version} into {folder}", file=sys.stderr)
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+        done = subprocess.run([str(word) for word in peer.install_command(folder)], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=INSTALL_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Refusal(f"the peer {peer.name} could not be installed into {folder}: {error}") from None
+    if done.returncode != 0:
+        lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        reasons = [line for line in lines if "error" in line.lower()] or lines or ["no reason given"]
+        raise Refusal(f"the peer {peer.name} could not be installed ({reasons[0][:200]}); check the network and the "
+                      f"registry settings, and start again")
+    stamp.write_text(peer.version + "\n")
+    return folder
+
+
+class PeerProcess:
+    """The peer's script: one JSON line to it, one back."""
+
+    def __init__(self, peer, folder, model, threads):
+        self.name = peer.name
+        command = [str(word) for word in peer.command(folder, model, threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        self.errors = []
+        threading.Thread(target=self.collect_errors, daemon=True).start()
+        self.version = self.answer(START_TIMEOUT_S)["version"]
+
+    def collect_errors(self):
+        for line in self.process.stderr:
+            self.errors = [*self.errors[-20:], line.strip()]
+
+    def answer(self, timeout_s):
+        timer = threading.Timer(timeout_s, self.process.kill)
+        timer.start()
+        try:
+            for line in self.process.stdout:
+                if line.startswith("{"):  # libraries print to standard output too
+                    answer = json.loads(line)
+                    if "error" in answer:
+                        raise Refusal(f"{self.name}: {answer['error']}")
+                    return answer
+        finally:
+            timer.cancel()
+        self.process.wait()
+        reason = next((line for line in reversed(self.errors) if line), f"status {self.process.returncode}")
+        raise Refusal(f"{self.name} ended without an answer ({reason[:200]})")
+
+    def measure(self, shape):
+        self.process.stdin.write(json.dumps(shape) + "\n")
+        self.process.stdin.flush()
+        return rates(shape, self.answer(RUN_TIMEOUT_S))
+
+    def close(self):
+        self.process.stdin.close()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+
+# ---------------------------------------------------------------------------------------------- measuring
+
+def rates(shape, times):
+    return {"prefill": shape["streams"] * shape["prompt"] / times["prefill_s"],
+            "decode": shape["streams"] * shape["generate"] / times["decode_s"]}
+
+
+def measure_folio(args, shape):
+    command = [args.folio, "bench", args.model, "--json", "--no-probe", "-r", 1, "-t", args.threads,
+               "-p", shape["prompt"], "-n", shape["generate"], "-b", shape["streams"]]
+    if args.kv_cache_dtype:
+        command += ["--kv-cache-dtype", args.kv_cache_dtype]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=RUN_TIMEOUT_S)
+    if done.returncode != 0:
+        raise Refusal(done.stderr.strip().removeprefix("folio: "))
+    return {row["test"]: row["tokens_per_s"] for row in json.loads(done.stdout)["rows"]}
+
+
+def compare(args, process, shape):
+    """Pairs of rates, [(folio, peer)] per test; the peer warms up once, folio in every run of its own."""
+    process.measure(shape)
+    pairs = []
+    for _ in range(args.repetitions):
+        pairs.append((measure_folio(args, shape), process.measure(shape)))
+    rows = []
+    for test in ("prefill", "decode"):
+        ours, theirs = [pair[0][test] for pair in pairs], [pair[1][test] for pair in pairs]
+        rows.append({"test": test, **shape, "folio_tokens_per_s": statistics.median(ours),
+                     "peer_tokens_per_s": statistics.median(theirs),
+                     "ratio": statistics.median(a / b for a, b in zip(ours, theirs)),
+                     "folio_all": ours, "peer_all": theirs})
+    return rows
+
+
+def shapes(args):
+    yield {"prompt": args.prompt, "generate": args.gen, "streams": 1}
+    for streams in args.batch:
+        if streams > 1:
+            yield {"prompt": args.batch_prompt, "generate": args.batch_gen, "streams": streams}
+
+
+def print_row(row):
+    print(f"{row['test']:<8} {row['streams']:>7} {row['prompt']:>6} {row['generate'] if row['test'] == 'decode' else '-':>4}"
+          f"  {row['folio_tokens_per_s']:>11.1f} {row['peer_tokens_per_s']:>11.1f}  {row['ratio']:>6.2f}x", flush=True)
+
+
+def warn_if_busy(threads):
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"dev: others use this machine (load {load:.1f} before the start); threads that wait for each other lose more "
+              f"than their share of {threads}, so these ratios say little", file=sys.stderr)
+
+
+def run(args):
+    peer = PEERS[args.peer]
+    warn_if_busy(args.threads)
+    folder = install(peer, args.home)
+    process = PeerProcess(peer, folder, args.model, args.threads)
+    rows = []
+    try:
+        if not args.json:
+            print(f"{args.model}\n{args.threads} threads; medians of {args.repetitions} alternating runs; beside "
+                  f"{process.version}\n")
+            print(f"{'':28}{'folio':>12} {peer.name:>11}\n{'test':<8} {'streams':>7} {'prompt':>6} {'gen':>4}"
+                  f"  {'tok/s':>11} {'tok/s':>11}  {'ratio':>7}")
+        for shape in shapes(args):
+            for row in compare(args, process, shape):
+                rows.append(row)
+                if not args.json:
+                    print_row(row)
+    finally:
+        process.close()
+    if args.json:
+        print(json.dumps({"peer": process.version, "model": args.model, "threads": args.threads,
+                          "repetitions": args.repetitions, "rows": rows}, indent=2))
+
+
+def counts(text):
+    values = [int(word) for word in text.split(",")]
+    if not all(1 <= value <= 256 for value in values):
+        raise ValueError
+    return values
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("model", nargs="?", help="a GGUF file")
+    parser.add_argument("--default-model", required=True, help="where MODEL is not given")
+    parser.add_argument("--peer", choices=PEERS, required=True)
+    parser.add_argument("--folio", required=True, help="the folio program")
+    parser.add_argument("--home", type=pathlib.Path, required=True, help="the folder for the peers' packages")
+    parser.add_argument("-p", "--prompt", type=positive, default=512, help="prompt of the single stream (default 512)")
+    parser.add_argument("-n", "--gen", type=positive, default=64, help="tokens it then generates (default 64)")
+    parser.add_argument("-b", "--batch", type=counts, default=[], help="streams side by side too: 8,32 (default none)")
+    parser.add_argument("--batch-prompt", type=positive, default=256, help="prompt of each of them (default 256)")
+    parser.add_argument("--batch-gen", type=positive, default=32, help="tokens that each generates (default 32)")
+    parser.add_argument("-r", "--repetitions", type=positive, default=5, help="pairs of runs (default 5)")
+    parser.add_argument("-t", "--threads", type=positive, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--kv-cache-dtype", choices=("auto", "f32", "f16", "bf16"), help="of folio")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    args = parser.parse_args()
+    args.model = args.model or args.default_model
+    if not os.path.isfile(args.model):
+        sys.exit(f"dev: there is no model file {args.model}; peers read GGUF files")
+    args.model = os.path.abspath(args.model)
+    try:
+        run(args)
+    except Refusal as refusal:
+        sys.exit(f"dev: {refusal}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,301 @@
+// Many requests over one pool: whoever shares it, and whatever happens to its blocks, a request's answer
+// stays the same; and what is shared is computed once.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "engine/engine_testing.h"
+#include "engine/name_space.h"
+#include "support/fixtures.h"
+
+namespace folio::engine {
+namespace {
+
+using namespace testing_support;
+using test::fixture;
+
+// Every kind of arithmetic and cache shape that a llama has: float weights with GQA and tiny heads, YaRN and
+// head size 32, and the integer path.
+const std::vector<std::string> kModels = {
+    fixture("stories260k/stories260k.gguf"), fixture("llama-rope-yarn/model.gguf"),
+    fixture("quant-llama/model-Q4_1.gguf"), fixture("quant-llama/model-Q8_0.gguf")};
+
+const std::string kStories = fixture("stories260k/stories260k.gguf");
+
+// Requests of several kinds; some begin alike, none ends before max_tokens.
+std::vector<GenerationRequest> crowd() {
+  std::vector<GenerationRequest> requests;
+  for (std::size_t i = 0; i < 6; ++i) {
+    auto request = greedy(prompt_of(30 + 17 * i, 256), 24 + 5 * i);
+    if (i % 2 == 1) request.sampling = {.temperature = 0.9F, .top_p = 0.95F, .seed = i};
+    if (i == 3) request.sampling.repetition_penalty = 1.3F;
+    if (i == 4) request.prompt[40] = TokenId{9};  // a prefix of two blocks in common with the others
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+// All at once, with the logits of everything generated.
+std::vector<Output> generate_all(Engine& engine, const std::vector<GenerationRequest>& requests) {
+  std::vector<Output> outputs(requests.size());
+  std::vector<Job> jobs;
+  for (std::size_t i = 0; i < requests.size(); ++i)
+    jobs.push_back(submit(engine, requests[i], requests[i].prompt.size() - 1, outputs[i]));
+  run(engine);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    outputs[i].tokens = jobs[i].stream->take().tokens;
+    outputs[i].stats = jobs[i].stream->stats();
+  }
+  return outputs;
+}
+
+std::vector<Output> each_alone(const std::string& model, const std::vector<GenerationRequest>& requests) {
+  std::vector<Output> outputs;
+  for (const GenerationRequest& request : requests) {
+    const auto engine = load({.model = model, .kv_type = KvType::kF16, .threads = 1});
+    outputs.push_back(generate(*engine, request, request.prompt.size() - 1));
+  }
+  return outputs;
+}
+
+TEST(BatchInvariance, AloneInACrowdPreemptedOrAfterAHitTheAnswerIsTheSame) {
+  for (const std::string& model : kModels) {
+    const auto requests = crowd();
+    const auto expected = each_alone(model, requests);
+    const auto roomy = load({.model = model, .kv_tokens = 2048, .kv_type = KvType::kF16, .threads = 2});
+    EXPECT_EQ(generate_all(*roomy, requests), expected) << model;
+    EXPECT_EQ(roomy->preemptions(), 0u);
+
+    const auto again = generate_all(*roomy, requests);  // every prompt is found now
+    EXPECT_EQ(again, expected) << model;
+    for (const Output& output : again) EXPECT_GT(output.stats.cached_tokens, 0u);
+
+    const auto tight = load({.model = model,
+                             .context_tokens = 192,
+                             .kv_tokens = 256,
+                             .kv_type = KvType::kF16,
+                             .step_tokens = 40,
+                             .threads = 2});
+    EXPECT_EQ(generate_all(*tight, requests), expected) << model;
+    EXPECT_GT(tight->preemptions(), 0u) << "the pool is not tight enough to show anything";
+  }
+}
+
+TEST(BatchInvariance, NoPolicyShows) {
+  const auto requests = crowd();
+  const auto expected = each_alone(kStories, requests);
+  for (const EngineOptions& variant :
+       std::vector<EngineOptions>{{.max_num_seqs = 2},
+                                  {.step_tokens = 24, .long_prefill_token_threshold = 10},
+                                  {.step_tokens = 600, .chunked_prefill = scheduler::ChunkedPrefill::kOff},
+                                  {.policy = scheduler::Policy::kPriority},
+                                  {.fairness = scheduler::Fairness::kTenants},
+                                  {.step_budget_ms = 1e-3}}) {
+    EngineOptions options = variant;
+    options.model = kStories;
+    options.kv_type = KvType::kF16;
+    options.context_tokens = 192;
+    options.kv_tokens = 320;
+    const auto engine = load(options);
+    auto mixed = requests;
+    for (std::size_t i = 0; i < mixed.size(); ++i) {
+      mixed[i].priority = static_cast<std::int32_t>(5 - i);
+      mixed[i].tenant = i % 2;
+    }
+    EXPECT_EQ(generate_all(*engine, mixed), expected);
+  }
+}
+
+// Of n answers each is what it would be alone, and the prompt's blocks are there once.
+TEST(Choices, ForkFromOnePromptAndShareItsBlocks) {
+  auto request = greedy(prompt_of(100, 512), 30);
+  request.sampling = {.temperature = 1.0F, .seed = 11};
+  const auto answers = [&](std::size_t choices, std::size_t kv_tokens) {
+    request.choices = choices;
+    const auto engine = load({.model = kStories, .kv_tokens = kv_tokens, .kv_type = KvType::kF16});
+    auto job = engine->submit(request);
+    EXPECT_TRUE(job.has_value());
+    std::size_t most_blocks = 0;
+    while (engine->step()) {
+      EXPECT_TRUE(engine->check_integrity().has_value());
+      most_blocks = std::max(most_blocks, engine->kv_stats().in_use_blocks);
+    }
+    std::vector<std::vector<TokenId>> tokens;
+    for (const auto& stream : job->streams) tokens.push_back(stream->take().tokens);
+    return std::pair(tokens, most_blocks);
+  };
+  const auto [six, blocks] = answers(6, 4096);
+  ASSERT_EQ(six.size(), 6u);
+  EXPECT_LE(blocks, 6u + 6 * 3);  // 6 full blocks once, then each its own; without sharing 6 * 9
+  EXPECT_NE(six[0], six[1]);
+  const auto [two, blocks_of_two] = answers(2, 4096);
+  EXPECT_EQ(two[0], six[0]);
+  EXPECT_EQ(two[1], six[1]);
+  EXPECT_EQ(answers(1, 4096).first[0], six[0]);
+  EXPECT_EQ(answers(6, 16 * 16).first, six) << "with preemptions";
+}
+
+TEST(Choices, EndTogetherWhereNothingIsToBeGenerated) {
+  const auto engine = load({.model = kStories});
+  auto request = greedy(prompt_of(40, 512), 0);
+  request.choices = 3;
+  auto job = engine->submit(request);
+  run(*engine);
+  for (const auto& stream : job->streams) EXPECT_EQ(stream->take().finish, FinishReason::kLength);
+  request.max_tokens = 10;
+  job = engine->submit(request);
+  engine->cancel(job->id);  // before it ever ran
+  run(*engine);
+  for (const auto& stream : job->streams) EXPECT_EQ(stream->take().finish, FinishReason::kCancelled);
+  job = engine->submit(request);
+  engine->step();
+  engine->step();
+  engine->cancel(job->id);  // after the fork: all of them
+  EXPECT_FALSE(engine->step());
+  for (const auto& stream : job->streams) EXPECT_EQ(stream->take().finish, FinishReason::kCancelled);
+  EXPECT_EQ(engine->kv_stats().in_use_blocks, 0u);
+}
+
+TEST(Sharing, APrefixThatIsBeingComputedIsComputedOnce) {
+  const auto engine = load({.model = kStories, .kv_tokens = 4096, .step_tokens = 32});
+  std::vector<Job> jobs;
+  for (int i = 0; i < 4; ++i) {
+    auto prompt = prompt_of(200, 512);
+    prompt[190] = TokenId{i + 1};
+    jobs.push_back(*engine->submit(greedy(prompt, 5)));
+  }
+  run(*engine);
+  const kv::KvStats stats = engine->kv_stats();
+  EXPECT_EQ(jobs[0].stream->stats().cached_tokens, 0u);
+  for (int i = 1; i < 4; ++i) EXPECT_GE(jobs[i].stream->stats().cached_tokens, 176u) << i;
+  EXPECT_EQ(stats.queried_tokens, 800u);
+  EXPECT_GE(stats.hit_tokens, 3 * 176u);
+}
+
+TEST(Sharing, WhenTheProducerIsCancelledAnotherGoesOn) {
+  const auto engine = load({.model = kStories, .kv_tokens = 4096, .step_tokens = 32});
+  const auto request = greedy(prompt_of(200, 512), 5);
+  const auto expected = plain(kStories, KvType::kF16, request).tokens;
+  std::vector<Job> jobs;
+  for (int i = 0; i < 3; ++i) jobs.push_back(*engine->submit(request));
+  for (int i = 0; i < 3; ++i) engine->step();
+  EXPECT_EQ(engine->running(), 1u);  // the others wait for it
+  engine->cancel(jobs[0].id);
+  run(*engine);
+  for (int i = 1; i < 3; ++i) EXPECT_EQ(jobs[i].stream->take().tokens, expected);
+  EXPECT_GE(jobs[1].stream->stats().cached_tokens, 80u);  // what the first had done by then
+}
+
+TEST(Sharing, TenantsOfDifferentSaltsShareNothing) {
+  const auto engine = load({.model = kStories, .kv_tokens = 4096});
+  auto request = greedy(prompt_of(100, 512), 2);
+  for (const char* salt : {"a", "b"}) {
+    request.cache_salt = salt;
+    EXPECT_EQ(generate(*engine, request, kNoLogits).stats.cached_tokens, 0u);
+  }
+  EXPECT_GT(generate(*engine, request, kNoLogits).stats.cached_tokens, 0u);
+}
+
+TEST(Limits, ADeadlineEndsAnAnswerWhereItStands) {
+  const auto engine = load({.model = kStories});
+  auto request = greedy(prompt_of(40, 512), 400);
+  request.deadline_ms = 1e-3;  // over before the first step
+  auto late = engine->submit(request);
+  request.deadline_ms = 1e9;
+  request.max_tokens = 5;
+  auto early = engine->submit(request);
+  run(*engine);
+  EXPECT_EQ(late->stream->take().finish, FinishReason::kDeadline);
+  EXPECT_EQ(early->stream->take().finish, FinishReason::kLength);
+}
+
+TEST(Limits, DrainFinishesWhatIsThereAndTakesNoMore) {
+  const auto engine = load({.model = kStories});
+  auto job = engine->submit(greedy(prompt_of(40, 512), 20));
+  engine->drain();
+  EXPECT_EQ(job->stream->take().tokens.size(), 20u);
+  const auto refused = engine->submit(greedy(prompt_of(40, 512), 20));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_THAT(refused.error().message, testing::HasSubstr("about to stop"));
+}
+
+TEST(Limits, WhatCanNeverFitIsRefusedAtOnceWithWhatWould) {
+  const auto engine = load({.model = kStories, .kv_tokens = 64});
+  const auto message = [&](GenerationRequest request) {
+    auto job = engine->submit(std::move(request));
+    return job ? std::string("accepted") : job.error().message;
+  };
+  EXPECT_THAT(message(greedy(prompt_of(64, 512), 10)), testing::HasSubstr("shorten it to 63"));
+  EXPECT_EQ(message(greedy(prompt_of(63, 512), 10)), "accepted");
+  auto many = greedy(prompt_of(10, 512), 2);
+  many.choices = 65;
+  EXPECT_THAT(message(many), testing::HasSubstr("from 1 to 64"));
+  many.choices = 0;
+  EXPECT_THAT(message(many), testing::HasSubstr("n is 0"));
+  run(*engine);
+}
+
+TEST(Limits, TooManyUnfinishedAnswersAreRefused) {
+  const auto engine = load({.model = kStories});
+  std::size_t accepted = 0;
+  while (engine->submit(greedy({TokenId{1}}, 1))) ++accepted;
+  EXPECT_EQ(accepted, kMaxSequences);
+  run(*engine);
+  EXPECT_TRUE(engine->submit(greedy({TokenId{1}}, 1)).has_value());
+}
+
+TEST(Limits, OptionsThatContradictEachOther) {
+  const auto message = [](const EngineOptions& options) {
+    auto engine = Engine::load(options);
+    return engine ? std::string("loaded") : engine.error().message;
+  };
+  EXPECT_THAT(message({.model = kStories, .step_tokens = 8, .max_num_seqs = 9}),
+              testing::HasSubstr("--max-num-batched-tokens 8"));
+  EXPECT_THAT(message({.model = kStories, .step_budget_ms = -1}), testing::HasSubstr("step budget"));
+}
+
+TEST(NameSpace, EverythingThatBitsDependOnChangesIt) {
+  const auto geometry =
+      kv::KvGeometry::create({.layers = 2, .kv_heads = 2, .key_dim = 8, .value_dim = 8}).value();
+  const auto wide = kv::KvGeometry::create(
+                        {.layers = 2, .kv_heads = 2, .key_dim = 8, .value_dim = 8, .type = KvType::kBF16})
+                        .value();
+  const model::ModelConfig config{.architecture = "llama", .layers = 2, .vocab = 10};
+  model::ModelConfig turned = config, dynamic = config, precise = config;
+  turned.rope.base = 5e5;
+  dynamic.rope.scaling = model::RopeScaling::kDynamic;
+  precise.rms_epsilon = 1e-6F;
+  const auto space = [&](const model::ModelConfig& c, const kv::KvGeometry& g, NameSpaceOf what) {
+    return name_space({what.model, c, g, what.isa, what.arithmetic, what.quantize, what.context_tokens});
+  };
+  const NameSpaceOf base{{1, 2}, config, geometry, kernels::Isa::kAvx2, kernels::Arithmetic::kInteger,
+                         {},     100};
+  const auto with = [&](auto change) {
+    NameSpaceOf what = base;
+    change(what);
+    return space(config, geometry, what);
+  };
+  const std::string same = space(config, geometry, base);
+  EXPECT_EQ(same, with([](NameSpaceOf& w) { w.context_tokens = 200; }));  // no part in the bits, as a rule
+  std::vector<std::string> all{same,
+                               space(turned, geometry, base),
+                               space(dynamic, geometry, base),
+                               space(precise, geometry, base),
+                               space(config, wide, base),
+                               with([](NameSpaceOf& w) { w.model.high = 9; }),
+                               with([](NameSpaceOf& w) { w.isa = kernels::Isa::kAvx512; }),
+                               with([](NameSpaceOf& w) { w.arithmetic = kernels::Arithmetic::kFloat; }),
+                               with([](NameSpaceOf& w) { w.quantize = kernels::TensorType::kQ8_0; })};
+  NameSpaceOf longer = base;
+  longer.context_tokens = 200;
+  all.push_back(space(dynamic, geometry, longer));
+  std::ranges::sort(all);
+  EXPECT_EQ(std::ranges::adjacent_find(all), all.end()) << *std::ranges::adjacent_find(all);
+  const auto open = [](const char* path) { return *weights::open_model(fixture(path)); };
+  EXPECT_EQ(model_digest(open("quant-llama/model-Q4_1.gguf")),
+            model_digest(open("quant-llama/model-Q4_1.gguf")));
+  EXPECT_NE(model_digest(open("quant-llama/model-Q4_1.gguf")),
+            model_digest(open("quant-llama/model-Q4_0.gguf")));
+}
+
+}  // namespace
+}  // namespace folio::engine

@@ -1,0 +1,52 @@
+// How the panel kernels go over rows and write outputs, in the sixteen-lane vocabulary; included after a simd
+// header.
+#pragma once
+
+#include "kernels/linear/linear_kernels.h"
+
+namespace folio::kernels {
+namespace {
+
+// Rows taken together, so that a weight, once loaded and expanded, serves several of them: their sums stay in
+// registers. Rows of two planes keep twice the integer sums.
+constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
+template <int planes>
+constexpr int kCodeRowTile = kRowTile / planes;
+
+// How far ahead of their use weights are asked for: some lines are always under way, also across the borders
+// of a page of memory, where the processor's own prefetching stops.
+constexpr std::size_t kPrefetchBytes = 3072;
+
+inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {
+  float* out = args.out + row * args.out_stride;
+  if (args.width == kPanelOutputs) {
+    if (args.bias != nullptr) sum = add(sum, load(args.bias));
+    store(out, args.epilogue == Epilogue::kAdd ? add(load(out), sum) : sum);
+    return;
+  }
+  if (args.bias != nullptr) sum = add(sum, load_first(args.bias, args.width));
+  if (args.epilogue == Epilogue::kAdd) sum = add(load_first(out, args.width), sum);
+  store_first(out, sum, args.width);
+}
+
+template <int R>
+inline void store_tile(const PanelArgs& args, std::size_t row, const F32x16 (&sums)[R]) {
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) store_outputs(args, row + static_cast<std::size_t>(r), sums[r]);
+}
+
+// Calls Tile<R>::run(args, first_row) over the rows, R = largest while enough are left, then fewer.
+template <template <int> typename Tile, int largest>
+inline void for_row_tiles(const PanelArgs& args) {
+  const std::size_t rows = args.x->rows;
+  std::size_t row = 0;
+  for (; row + largest <= rows; row += largest) Tile<largest>::run(args, row);
+  if constexpr (largest > 4)
+    for (; row + 4 <= rows; row += 4) Tile<4>::run(args, row);
+  if constexpr (largest > 2)
+    for (; row + 2 <= rows; row += 2) Tile<2>::run(args, row);
+  for (; row < rows; ++row) Tile<1>::run(args, row);
+}
+
+}  // namespace
+}  // namespace folio::kernels

@@ -1,0 +1,249 @@
+#include "scheduler/scheduler.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/check.h"
+
+namespace folio::scheduler {
+namespace {
+
+template <typename Entries>
+auto find_in(Entries& entries, SequenceId id) {
+  return std::ranges::find_if(entries, [id](const auto& entry) { return entry.spec.id == id; });
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const SchedulerOptions& options, const StepCost& cost)
+    : options_(options), cost_(cost), budget_(options, cost) {}
+
+void Scheduler::add(const SequenceSpec& spec) {
+  FOLIO_CHECK(spec.known > 0 && spec.seats > 0 && spec.seats <= options_.max_num_seqs,
+              "a sequence that could never run");
+  FOLIO_CHECK(find_in(waiting_, spec.id) == waiting_.end() && find_in(running_, spec.id) == running_.end(),
+              "a sequence was added twice");
+  const double key = options_.policy == Policy::kPriority ? spec.arrival_ms + kAgingMs * spec.priority : 0;
+  insert(waiting_, {.spec = spec, .key = key, .serial = next_serial_++});
+  tenants_.enter(spec.tenant);
+}
+
+void Scheduler::fork(SequenceId parent, SequenceId child, std::size_t computed, std::size_t known) {
+  const auto at = find_in(running_, parent);
+  FOLIO_CHECK(at != running_.end() && at->spec.seats > 1, "a fork of a sequence that kept no seat for it");
+  --at->spec.seats;
+  Entry entry = *at;
+  entry.spec.id = child;
+  entry.spec.seats = 1;
+  entry.spec.known = known;
+  entry.branch = raw(child);
+  entry.computed = entry.charged = computed;
+  insert(running_, entry);
+  tenants_.enter(entry.spec.tenant);
+}
+
+void Scheduler::remove(SequenceId id) {
+  for (auto* list : {&waiting_, &running_}) {
+    const auto at = find_in(*list, id);
+    if (at == list->end()) continue;
+    tenants_.leave(at->spec.tenant);
+    list->erase(at);
+    return;
+  }
+}
+
+void Scheduler::advance(SequenceId id, std::size_t computed, std::size_t known) {
+  const auto at = find_in(running_, id);
+  FOLIO_CHECK(at != running_.end(), "a sequence advanced that does not run");
+  at->computed = computed;
+  at->spec.known = known;
+}
+
+const StepPlan& Scheduler::plan(SequenceBlocks& blocks) {
+  begin_step();
+  plan_decodes(blocks);
+  plan_turns(blocks);
+  if (plan_.empty()) plan_again(blocks);
+  plan_.shape = budget_.taken();
+  plan_.predicted_ms = plan_.empty() ? 0 : cost_.predict_ms(plan_.shape);
+  return plan_;
+}
+
+void Scheduler::begin_step() {
+  plan_.items.clear();
+  plan_.admitted.clear();
+  plan_.preempted.clear();
+  budget_ = StepBudget(options_, cost_);
+  chunk_given_ = false;
+}
+
+// By rank, whatever the tenant: a token for each costs little, and a stream that stalls shows.
+void Scheduler::plan_decodes(SequenceBlocks& blocks) {
+  for (std::size_t at = 0; at < running_.size(); ++at)
+    if (running_[at].decodes()) give_rows(at, Kind::kDecode, blocks);
+  if (!plan_.empty()) budget_.limit_time();
+}
+
+// Preempting for a newcomer takes planned rows back, perhaps all there were, after others were told that no
+// room is left for theirs. By rank, somebody gets rows: the first needs nobody's leave.
+void Scheduler::plan_again(SequenceBlocks& blocks) {
+  chunk_given_ = false;
+  for (std::size_t at = 0; at < running_.size(); ++at)
+    give_rows(at, running_[at].decodes() ? Kind::kDecode : Kind::kPrefill, blocks);
+}
+
+// Running prompts first, then those that wait; with fair sharing, whoever's tenant was served least.
+void Scheduler::plan_turns(SequenceBlocks& blocks) {
+  take_turns();
+  std::size_t passed = 0;  // waiting ones, before the next in rank
+  bool admitting = true;
+  for (const Turn& turn : turns_) {
+    if (budget_.rows_left() == 0) return;
+    if (!turn.waits) {
+      const auto at = find_in(running_, turn.id);  // unless one before it preempted it
+      if (at != running_.end())
+        give_rows(static_cast<std::size_t>(at - running_.begin()), Kind::kPrefill, blocks);
+    } else if (admitting) {
+      if (passed >= waiting_.size() || waiting_[passed].spec.id != turn.id)
+        passed = static_cast<std::size_t>(find_in(waiting_, turn.id) - waiting_.begin());
+      const Admission admission = admit(passed, blocks);
+      if (admission == Admission::kPassedOver) ++passed;
+      admitting = admission != Admission::kNoRoom;
+    }
+  }
+}
+
+Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
+  Entry entry = waiting_[at];
+  const auto may_preempt = [&] {
+    return options_.policy == Policy::kPriority && options_.fairness == Fairness::kNone &&
+           !running_.empty() && entry.before(running_.back());
+  };
+  while (!has_seats(entry)) {
+    if (!may_preempt()) return Admission::kNoRoom;
+    preempt_last(blocks);
+  }
+  for (;;) {
+    const Opening opening = blocks.open(entry.spec.id, spare_blocks(blocks));
+    if (opening.answer == Opening::Answer::kPending) return Admission::kPassedOver;
+    if (opening.answer == Opening::Answer::kReady) {
+      entry.computed = opening.computed;
+      break;
+    }
+    FOLIO_CHECK(!running_.empty(), "a sequence that the whole pool cannot hold was accepted");
+    if (!may_preempt()) return Admission::kNoRoom;
+    preempt_last(blocks);
+  }
+  waiting_.erase(find_in(waiting_, entry.spec.id));
+  entry.charged = std::max(entry.charged, entry.computed);
+  plan_.admitted.push_back(entry.spec.id);
+  const std::size_t place = insert(running_, entry);
+  give_rows(place, entry.decodes() ? Kind::kDecode : Kind::kPrefill, blocks);
+  return Admission::kDone;
+}
+
+bool Scheduler::has_seats(const Entry& entry) const {
+  const std::size_t taken =
+      std::accumulate(running_.begin(), running_.end(), std::size_t{0},
+                      [](std::size_t sum, const Entry& running) { return sum + running.spec.seats; });
+  return taken + entry.spec.seats <= options_.max_num_seqs;
+}
+
+// What the running ones will want soon: the rest of their prompts, and a block each to go on with. Admitting
+// into that room would only lead to preemptions.
+std::size_t Scheduler::spare_blocks(const SequenceBlocks& blocks) const {
+  std::size_t spare = running_.size();
+  for (const Entry& entry : running_) spare += blocks.missing_blocks(entry.spec.id);
+  return spare;
+}
+
+std::size_t Scheduler::wanted_end(const Entry& entry, Kind kind) const {
+  const std::size_t known = entry.spec.known;
+  if (kind == Kind::kDecode) return budget_.fit(entry.work(), known, 1);
+  const std::size_t threshold = options_.long_prefill_token_threshold;
+  const std::size_t limit = threshold > 0 ? std::min(known, entry.computed + threshold) : known;
+  if (options_.chunked_prefill == ChunkedPrefill::kOn)
+    return budget_.fit(entry.work(), limit, chunk_given_ ? 0 : kLeastPrefillTokens);
+  // Whole or not at all; only logits over the prompt, of which a step has few, still cut it.
+  const std::size_t end = budget_.fit(entry.work(), known, known);
+  const bool cut_by_rows = end < known && end - entry.computed == budget_.rows_left();
+  return cut_by_rows ? entry.computed : end;
+}
+
+void Scheduler::give_rows(std::size_t at, Kind kind, SequenceBlocks& blocks) {
+  std::size_t end = wanted_end(running_[at], kind);
+  if (end == running_[at].computed || !make_room(at, end, blocks)) return;
+  Entry& entry = running_[at];
+  const PlannedRows item{
+      .sequence = entry.spec.id, .first = entry.computed, .end = end, .outputs = entry.work().outputs(end)};
+  budget_.take(StepShape::of(item.first, item.end), item.outputs);
+  plan_.items.push_back(item);
+  chunk_given_ = chunk_given_ || kind == Kind::kPrefill;
+  charge(entry, end);
+}
+
+// Reserves blocks for rows up to `end`, taking them from the sequences ranked after this one; the last of all
+// takes fewer rows, or gives up itself. False: it gave up.
+bool Scheduler::make_room(std::size_t at, std::size_t& end, SequenceBlocks& blocks) {
+  const SequenceId id = running_[at].spec.id;
+  const std::size_t first = running_[at].computed;
+  while (!blocks.reserve(id, end)) {
+    if (at + 1 < running_.size()) {
+      preempt_last(blocks);
+    } else if (end - first > 1 && options_.chunked_prefill == ChunkedPrefill::kOn) {
+      end = first + (end - first) / 2;
+    } else {
+      FOLIO_CHECK(running_.size() > 1, "a sequence that the whole pool cannot hold was accepted");
+      preempt_last(blocks);
+      return false;
+    }
+  }
+  return true;
+}
+
+void Scheduler::preempt_last(SequenceBlocks& blocks) {
+  Entry victim = running_.back();
+  running_.pop_back();
+  drop_item(victim.spec.id);
+  blocks.preempt(victim.spec.id);
+  victim.computed = 0;
+  insert(waiting_, victim);
+  plan_.preempted.push_back(victim.spec.id);
+  ++preemptions_;
+}
+
+void Scheduler::drop_item(SequenceId id) {
+  std::erase(plan_.admitted, id);
+  const auto item = std::ranges::find(plan_.items, id, &PlannedRows::sequence);
+  if (item == plan_.items.end()) return;
+  budget_.give_back(StepShape::of(item->first, item->end), item->outputs);
+  plan_.items.erase(item);
+}
+
+// Computing again what was computed before is not the tenant's doing.
+void Scheduler::charge(Entry& entry, std::size_t end) {
+  if (end <= entry.charged) return;
+  tenants_.charge(entry.spec.tenant, end - entry.charged);
+  entry.charged = end;
+}
+
+void Scheduler::take_turns() {
+  const bool fair = options_.fairness == Fairness::kTenants;
+  turns_.clear();
+  for (const auto* list : {&running_, &waiting_})
+    for (const Entry& entry : *list)
+      if (list == &waiting_ || !entry.decodes())
+        turns_.push_back({.id = entry.spec.id,
+                          .served = fair ? tenants_.served(entry.spec.tenant) : 0,
+                          .waits = list == &waiting_});
+  if (fair) std::ranges::stable_sort(turns_, {}, &Turn::served);
+}
+
+std::size_t Scheduler::insert(std::vector<Entry>& entries, const Entry& entry) {
+  const auto at =
+      std::ranges::upper_bound(entries, entry, [](const Entry& a, const Entry& b) { return a.before(b); });
+  const auto place = entries.insert(at, entry);
+  return static_cast<std::size_t>(place - entries.begin());
+}
+
+}  // namespace folio::scheduler

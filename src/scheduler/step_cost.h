@@ -1,0 +1,72 @@
+// What a step costs before it is run: the currency of the scheduler's time budget.
+//
+// A step's time is taken to be
+//
+//   fixed + rows * linear + attended * attention
+//
+// where a row is one token of one sequence, and a row at position p attends over p + 1 tokens. The weights
+// are read once however many rows there are (fixed), the linear layers work per row, attention per row and
+// token looked at.
+//
+// Thread rule: the scheduler's thread. Cost: a few operations.
+#pragma once
+
+#include <cstddef>
+
+namespace folio::scheduler {
+
+// What of a step its time depends on.
+struct StepShape {
+  std::size_t rows = 0;
+  double attended = 0;  // tokens looked at, summed over the rows
+
+  // The rows of one sequence at positions [first, end).
+  static StepShape of(std::size_t first, std::size_t end) {
+    const auto from = static_cast<double>(first), to = static_cast<double>(end);
+    return {.rows = end - first, .attended = (to - from) * (to + from + 1) / 2};
+  }
+  StepShape& operator+=(const StepShape& other) {
+    rows += other.rows;
+    attended += other.attended;
+    return *this;
+  }
+  StepShape& operator-=(const StepShape& other) {
+    rows -= other.rows;
+    attended -= other.attended;
+    return *this;
+  }
+  friend StepShape operator+(StepShape a, const StepShape& b) { return a += b; }
+};
+
+struct StepRates {
+  double fixed_ms = 0;      // per step
+  double linear_ms = 0;     // per row
+  double attention_ms = 0;  // per row and token looked at
+};
+
+// Predicts; may learn. Predictions grow with rows and with tokens looked at.
+class StepCost {
+ public:
+  virtual ~StepCost() = default;
+  virtual StepRates rates() const = 0;
+  // A step of this shape took so long.
+  virtual void observe(const StepShape& shape, double measured_ms) = 0;
+
+  double predict_ms(const StepShape& shape) const {
+    const StepRates r = rates();
+    return r.fixed_ms + static_cast<double>(shape.rows) * r.linear_ms + shape.attended * r.attention_ms;
+  }
+};
+
+// Rates that are stated, and stay: for tests, and where a run is to be the same on every machine.
+class FixedCost final : public StepCost {
+ public:
+  explicit FixedCost(const StepRates& rates) : rates_(rates) {}
+  StepRates rates() const override { return rates_; }
+  void observe(const StepShape&, double) override {}
+
+ private:
+  StepRates rates_;
+};
+
+}  // namespace folio::scheduler
