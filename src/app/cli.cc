@@ -16,15 +16,16 @@ namespace {
 struct CommandLine {
   CLI::App app{"folio runs language models on CPUs and keeps what they have computed.", "folio"};
   RunOptions run;
+  BatchOptions batch;
   InspectOptions inspect;
   Assignments serve;
   PullOptions pull;
   RmOptions rm;
   BenchOptions bench;
   std::string shell;
-  CLI::App *run_command = nullptr, *serve_command = nullptr, *inspect_command = nullptr,
-           *pull_command = nullptr, *list_command = nullptr, *rm_command = nullptr, *bench_command = nullptr,
-           *completion_command = nullptr;
+  CLI::App *run_command = nullptr, *serve_command = nullptr, *batch_command = nullptr,
+           *inspect_command = nullptr, *pull_command = nullptr, *list_command = nullptr,
+           *rm_command = nullptr, *bench_command = nullptr, *completion_command = nullptr;
   bool version = false;
 };
 
@@ -68,6 +69,7 @@ void define(CommandLine& line) {
   line.app.require_subcommand(0, 1);
   line.run_command = line.app.add_subcommand("run", "chat with a model, or answer one prompt");
   line.serve_command = line.app.add_subcommand("serve", "answer requests of OpenAI's API over HTTP");
+  line.batch_command = line.app.add_subcommand("batch", "answer every request of a file");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
   line.pull_command = line.app.add_subcommand("pull", "bring a model from the hub to this machine");
@@ -78,6 +80,7 @@ void define(CommandLine& line) {
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
   define_serve(line.serve_command, line.serve);
+  define_batch(line.batch_command, line.batch);
   define_inspect(line.inspect_command, line.inspect);
   define_pull(line.pull_command, line.pull);
   define_list(line.list_command);
@@ -176,6 +179,11 @@ Result<Invocation> invocation_of(CommandLine& line) {
   if (line.pull_command->parsed()) return std::move(line.pull);
   if (line.list_command->parsed()) return ListOptions{};
   if (line.rm_command->parsed()) return std::move(line.rm);
+  if (line.batch_command->parsed()) {
+    if (line.batch.output.empty())
+      return fail(ErrorKind::kInvalid, "folio batch takes two files: the requests, and where the results go");
+    return std::move(line.batch);
+  }
   if (line.inspect_command->parsed()) return std::move(line.inspect);
   if (line.bench_command->parsed()) {
     FOLIO_TRY_STATUS(check_bench(line.bench));

@@ -157,6 +157,46 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
       compute);
 }
 
+void add_scheduling_flags(CLI::App* app, engine::EngineOptions& engine) {
+  const std::string group = "Many at once";
+  add_number<std::uint32_t>(
+      app, "--max-num-seqs", from_to(1u, 1024u), [&engine](std::uint32_t n) { engine.max_num_seqs = n; },
+      "sequences that run at the same time (default 64)", group);
+  add_number<std::uint32_t>(
+      app, "--max-num-batched-tokens", from_to(1u, 8192u),
+      [&engine](std::uint32_t n) { engine.step_tokens = n; },
+      "tokens computed in one step at most (default 512)", group);
+  add_number<std::uint32_t>(
+      app, "--long-prefill-token-threshold", from_to(0u, 8192u),
+      [&engine](std::uint32_t n) { engine.long_prefill_token_threshold = n; },
+      "tokens of one prompt in one step at most (default 0: no limit)", group);
+  add_choice(
+      app, "--enable-chunked-prefill", "on|off",
+      [&engine](const std::string& name) {
+        engine.chunked_prefill =
+            name == "on" ? scheduler::ChunkedPrefill::kOn : scheduler::ChunkedPrefill::kOff;
+      },
+      "may a prompt take several steps? (default on)", group);
+  add_choice(
+      app, "--scheduling-policy", "fcfs|priority",
+      [&engine](const std::string& name) {
+        engine.policy = name == "priority" ? scheduler::Policy::kPriority : scheduler::Policy::kFcfs;
+      },
+      "who comes first: by arrival (default), or by the requests' \"priority\"", group);
+  add_choice(
+      app, "--eviction", "lru|cost",
+      [&engine](const std::string& name) {
+        engine.eviction = name == "cost" ? kv::Eviction::kCost : kv::Eviction::kLru;
+      },
+      "which cached blocks are lost first: the least recently used (default),\nor the cheapest to compute "
+      "again",
+      group);
+  add_number<std::uint32_t>(
+      app, "--swap-space", from_to(0u, 1u << 20),
+      [&engine](std::uint32_t n) { engine.swap_bytes = std::size_t{n} << 20; },
+      "MB of RAM for blocks of sequences that had to wait (default 0:\nthey are computed again)", group);
+}
+
 }  // namespace
 
 void define_run(CLI::App* app, RunOptions& run) {
@@ -175,6 +215,29 @@ void define_run(CLI::App* app, RunOptions& run) {
       "The answer goes to standard output, all else to standard error. Exit status: 0, 1 for an error,\n"
       "2 for a wrong command line, 130 after Ctrl-C. Environment: FOLIO_ISA=reference|avx2|avx512 chooses\n"
       "the kernels, FOLIO_HOME the folder of models and history, NO_COLOR switches dim text off.");
+}
+
+void define_batch(CLI::App* app, BatchOptions& batch) {
+  app->add_option("INPUT", batch.input, "requests in OpenAI's batch format, one JSON object a line")
+      ->type_name("FILE");
+  app->add_option("OUTPUT", batch.output, "results, a line for each; begun earlier: what is there stays")
+      ->type_name("FILE");
+  add_text(
+      app, "-m,--model", batch.model, "PATH",
+      "a GGUF file or a Hugging Face directory;\nwithout it: SmolLM2-135M-Instruct, which ./dev run fetches",
+      "Model");
+  add_switch(
+      app, "--no-stats", [&batch] { batch.statistics = Statistics::kHide; }, "no line of figures at the end",
+      "Output");
+  add_engine_flags(app, batch.engine);
+  add_scheduling_flags(app, batch.engine);
+  app->footer(
+      "Requests that begin alike share what is computed, and the order of the results is not that of the\n"
+      "requests: \"id\" is batch_req_ and the number of the line. A line that cannot be answered gets a "
+      "result\n"
+      "with an \"error\". After Ctrl-C or a kill the same command goes on.\n\n"
+      "Example:\n"
+      "  folio batch requests.jsonl results.jsonl -m Llama-3.2-1B-Instruct-Q4_K_M.gguf --kv-tokens 32768");
 }
 
 void define_inspect(CLI::App* app, InspectOptions& inspect) {

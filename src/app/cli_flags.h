@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/batch_options.h"
 #include "app/options.h"
 
 namespace CLI {
@@ -18,6 +19,7 @@ namespace folio::app {
 
 // `app` keeps pointers into the second argument until it has parsed.
 void define_run(CLI::App* app, RunOptions& run);
+void define_batch(CLI::App* app, BatchOptions& batch);
 void define_inspect(CLI::App* app, InspectOptions& inspect);
 // Collects names and values; serve_options.h says what they mean.
 void define_serve(CLI::App* app, std::vector<std::pair<std::string, std::string>>& to);

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "app/batch.h"
 #include "app/bench.h"
 #include "app/cli.h"
 #include "app/console.h"
@@ -24,6 +25,7 @@ ExitCode run(const std::vector<std::string>& arguments) {
     return ExitCode::kUsage;
   }
   if (auto* options = std::get_if<RunOptions>(&*invocation)) return run_command(*options, console);
+  if (auto* options = std::get_if<BatchOptions>(&*invocation)) return batch_command(*options, console);
   if (auto* options = std::get_if<InspectOptions>(&*invocation)) return inspect_command(*options, console);
   if (auto* options = std::get_if<ServeOptions>(&*invocation)) return serve_command(*options, console);
   if (auto* options = std::get_if<PullOptions>(&*invocation)) return pull_command(*options, console);

@@ -4,6 +4,13 @@ namespace folio::engine {
 
 using scheduler::Opening;
 
+namespace {
+
+// Of copying blocks out and in, each: what one core does when it streams through memory.
+constexpr double kCopyBytesPerMs = 4e6;
+
+}  // namespace
+
 Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
   Sequence& s = sequences_.at(id);
   if (!s.kv) s.kv = cache_.open(s.request.cache_salt, s.likely_length());
@@ -13,7 +20,8 @@ Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
   const auto fits = [&] {
     return cache_.missing_blocks(*s.kv, s.tokens.size()) + spare_blocks <= cache_.obtainable_blocks();
   };
-  if (!fits()) {  // a part of a block is worth less than a start
+  // A part of a block is worth less than a start, and than the whole block in the swap area.
+  if (s.swapped || !fits()) {
     cache_.drop_partial_hit(*s.kv);
     found = s.kv->computed();
   }
@@ -21,9 +29,10 @@ Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
     cache_.release(*s.kv);
     return {.answer = Opening::Answer::kNoRoom};
   }
+  if (s.swapped) swap_in(s);
   cache_.claim(*s.kv, s.tokens);
   if (!s.began) s.stats.cached_tokens = found;
-  return {.answer = Opening::Answer::kReady, .computed = found};
+  return {.answer = Opening::Answer::kReady, .computed = s.kv->computed()};
 }
 
 // Looking through a prompt costs as much as a match; as long as what it waits for is not there, one look-up
@@ -32,6 +41,23 @@ bool CacheBlocks::must_wait(Sequence& s) {
   if (s.awaited && cache_.is_pending(*s.awaited)) return true;
   s.awaited = cache_.awaited(*s.kv, s.reusable());
   return s.awaited.has_value();
+}
+
+// There is room for all its tokens, so there is for those that were computed.
+void CacheBlocks::swap_in(Sequence& s) {
+  const std::size_t computed = s.swapped->computed();
+  if (s.kv->computed() < computed) {  // else others computed more by now
+    const kv::Reserve reserved = cache_.reserve(*s.kv, computed);
+    FOLIO_CHECK(reserved == kv::Reserve::kDone, "room that was there is gone");
+    cache_.swap_in(*s.kv, s.tokens, *s.swapped);
+  }
+  s.swapped.reset();
+}
+
+// Against computing all of it again, as if nothing of it would still be found.
+bool CacheBlocks::swapping_is_faster(const Sequence& s) const {
+  const double bytes = static_cast<double>(s.kv->blocks().size() * cache_.geometry().block_bytes());
+  return 2 * bytes / kCopyBytesPerMs < cost_.predict_ms(scheduler::StepShape::of(0, s.kv->computed()));
 }
 
 bool CacheBlocks::reserve(SequenceId id, std::size_t upto) {
@@ -45,6 +71,7 @@ std::size_t CacheBlocks::missing_blocks(SequenceId id) const {
 
 void CacheBlocks::preempt(SequenceId id) {
   Sequence& s = sequences_.at(id);
+  if (swapping_is_faster(s)) s.swapped = cache_.swap_out(*s.kv);
   cache_.release(*s.kv);
   s.awaited.reset();
   ++s.stats.preemptions;

@@ -1,6 +1,6 @@
 // CacheBlocks: the scheduler's questions about blocks, answered by the KV cache for the engine's sequences.
 //
-// Thread rule: the engine's thread. Ownership: none; cache and table outlive it.
+// Thread rule: the engine's thread. Ownership: none; cache, table and cost outlive it.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,14 @@
 #include "engine/sequence.h"
 #include "kv/kv_cache.h"
 #include "scheduler/sequence_blocks.h"
+#include "scheduler/step_cost.h"
 
 namespace folio::engine {
 
 class CacheBlocks final : public scheduler::SequenceBlocks {
  public:
-  CacheBlocks(kv::KvCache& cache, const SequenceTable& sequences) : cache_(cache), sequences_(sequences) {}
+  CacheBlocks(kv::KvCache& cache, const SequenceTable& sequences, const scheduler::StepCost& cost)
+      : cache_(cache), sequences_(sequences), cost_(cost) {}
 
   scheduler::Opening open(SequenceId id, std::size_t spare_blocks) override;
   bool reserve(SequenceId id, std::size_t upto) override;
@@ -22,9 +24,12 @@ class CacheBlocks final : public scheduler::SequenceBlocks {
 
  private:
   bool must_wait(Sequence& sequence);
+  bool swapping_is_faster(const Sequence& sequence) const;
+  void swap_in(Sequence& sequence);
 
   kv::KvCache& cache_;
   const SequenceTable& sequences_;
+  const scheduler::StepCost& cost_;
 };
 
 }  // namespace folio::engine

@@ -31,7 +31,8 @@ Engine::Engine(EngineParts parts)
       context_tokens_(
           std::min(parts_.context_tokens, parts_.cache->blocks() * parts_.cache->geometry().block_tokens())),
       sampler_(parts_.model->config().vocab),
-      blocks_(*parts_.cache, sequences_),
+      end_tokens_(parts_.tokenizer.description().end_of_generation),
+      blocks_(*parts_.cache, sequences_, *parts_.cost),
       scheduler_(parts_.scheduling, *parts_.cost) {}
 
 Engine::~Engine() = default;
@@ -58,6 +59,12 @@ Status Engine::check_request(const GenerationRequest& request) const {
   if (!accepting_)
     return fail(ErrorKind::kCancelled, "folio is about to stop and takes no more requests; try again later");
   FOLIO_TRY_STATUS(request.sampling.validate());
+  FOLIO_TRY_STATUS(request.sampling.validate_tokens(config().vocab));
+  for (const auto& wanted : {request.logprobs, request.prompt_logprobs})
+    if (wanted.value_or(0) > kMaxLogprobs)
+      return fail(ErrorKind::kInvalid,
+                  "logprobs asks for the {} most likely tokens, but at most {} are given", *wanted,
+                  kMaxLogprobs);
   if (request.prompt.empty())
     return fail(ErrorKind::kInvalid,
                 "the prompt is empty: there is nothing to continue; give at least one token");

@@ -67,10 +67,13 @@ class Engine {
   // prompt that leaves no room in the context or in the block pool (naming both lengths), more choices than
   // may run at once, too many unfinished requests, and after stop_accepting().
   [[nodiscard]] Result<Job> submit(GenerationRequest request);
+  // What submit() would say, without queueing anything; any thread.
+  [[nodiscard]] Status check_request(const GenerationRequest& request) const;
   // The generation ends at the next step with kCancelled; unknown and finished ids are ignored.
   void cancel(SequenceId id);
 
-  // Advances generations by what the scheduler gives them. False: there is nothing to do.
+  // Advances generations by what the scheduler gives them. False: there is nothing to do. The first such step
+  // after a busy one proves the accounts of the block pool (check_integrity()).
   bool step();
   // From now on submit() refuses.
   void stop_accepting();
@@ -105,7 +108,6 @@ class Engine {
  private:
   explicit Engine(EngineParts parts);
 
-  Status check_request(const GenerationRequest& request) const;
   std::unique_ptr<Sequence> make_sequences(GenerationRequest request, Job& job);
 
   // The parts of a step, in its order.
@@ -115,17 +117,21 @@ class Engine {
   void build_batch();
   void sample_step();
   void calibrate();
+  void check_when_idle();
 
   void sample_item(const PlanItem& item);
   void fork_choices(Sequence& sequence, std::span<const float> logits);
   void sample_token(Sequence& sequence, std::span<const float> logits);
   void report_logits(const PlanItem& item, std::span<const float> logits);
-  void append_token(Sequence& sequence, TokenId token);
+  void report_prompt(Sequence& sequence, std::size_t position, std::span<const float> logits);
+  void append_token(Sequence& sequence, TokenId token, const sampling::Logprobs* logprobs);
   void finish(Sequence& sequence, FinishReason reason);
 
   EngineParts parts_;
   std::size_t context_tokens_;  // of what the model, the options and the pool allow, the least
   sampling::Sampler sampler_;
+  sampling::Logprobs logprobs_;  // scratch
+  std::vector<TokenId> end_tokens_;
   BatchBuilder builder_;
   SequenceTable sequences_;
   CacheBlocks blocks_;
@@ -141,6 +147,7 @@ class Engine {
   std::vector<PlanItem> plan_;
   scheduler::StepShape shape_;  // of plan_
   double step_started_ms_ = 0;
+  bool checked_ = true;  // the accounts of blocks, since the last busy step
 };
 
 }  // namespace folio::engine

@@ -156,7 +156,7 @@ TEST(Choices, EndTogetherWhereNothingIsToBeGenerated) {
 }
 
 TEST(Sharing, APrefixThatIsBeingComputedIsComputedOnce) {
-  const auto engine = load({.model = kStories, .kv_tokens = 4096, .step_tokens = 32});
+  const auto engine = load({.model = kStories, .kv_tokens = 4096, .long_prefill_token_threshold = 32});
   std::vector<Job> jobs;
   for (int i = 0; i < 4; ++i) {
     auto prompt = prompt_of(200, 512);
@@ -172,7 +172,7 @@ TEST(Sharing, APrefixThatIsBeingComputedIsComputedOnce) {
 }
 
 TEST(Sharing, WhenTheProducerIsCancelledAnotherGoesOn) {
-  const auto engine = load({.model = kStories, .kv_tokens = 4096, .step_tokens = 32});
+  const auto engine = load({.model = kStories, .kv_tokens = 4096, .long_prefill_token_threshold = 32});
   const auto request = greedy(prompt_of(200, 512), 5);
   const auto expected = plain(kStories, KvType::kF16, request).tokens;
   std::vector<Job> jobs;

@@ -130,6 +130,7 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                     .context = context,
                                     .threads = threads,
                                     .activation_planes = kernels::activation_planes(options.arithmetic)}));
+  const scheduler::StepRates guess = first_guess(*model);
   const std::string space = name_space({.model = digest,
                                         .config = config,
                                         .geometry = geometry,
@@ -137,13 +138,16 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                         .arithmetic = options.arithmetic,
                                         .quantize = options.quantize,
                                         .context_tokens = context});
-  FOLIO_TRY(cache, kv::KvCache::create({.geometry = geometry,
-                                        .blocks = choose_blocks(options, geometry, context),
-                                        .name_space = std::as_bytes(std::span(space)),
-                                        .prefix_caching = options.kv_use == KvUse::kCache
-                                                              ? kv::PrefixCaching::kOn
-                                                              : kv::PrefixCaching::kOff}));
-  auto cost = std::make_unique<scheduler::CalibratedCost>(first_guess(*model));
+  FOLIO_TRY(cache,
+            kv::KvCache::create({.geometry = geometry,
+                                 .blocks = choose_blocks(options, geometry, context),
+                                 .name_space = std::as_bytes(std::span(space)),
+                                 .prefix_caching = options.kv_use == KvUse::kCache ? kv::PrefixCaching::kOn
+                                                                                   : kv::PrefixCaching::kOff,
+                                 .eviction = options.eviction,
+                                 .attention_share = guess.attention_ms / guess.linear_ms,
+                                 .swap_blocks = options.swap_bytes / geometry.block_bytes()}));
+  auto cost = std::make_unique<scheduler::CalibratedCost>(guess);
   return assemble({.kernels = kernels,
                    .pool = std::move(pool),
                    .tokenizer = std::move(tokenizer),

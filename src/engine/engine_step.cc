@@ -9,7 +9,10 @@ namespace folio::engine {
 bool Engine::step() {
   drain_arrivals();
   end_overdue();
-  if (!plan_step()) return false;
+  if (!plan_step()) {
+    check_when_idle();
+    return false;
+  }
   build_batch();
   sample_step();
   calibrate();
@@ -37,7 +40,7 @@ void Engine::drain_arrivals() {
                     .tenant = s.request.tenant,
                     .arrival_ms = s.submitted_ms,
                     .seats = s.request.choices,
-                    .outputs_from = s.request.logits_from});
+                    .outputs_from = s.outputs_from()});
   }
   if (cancelled_.empty()) return;
   sequences_.for_each([&](Sequence& s) {
@@ -67,6 +70,7 @@ bool Engine::plan_step() {
                      .end = rows.end,
                      .outputs = rows.outputs});
   shape_ = plan.shape;
+  if (!plan_.empty()) checked_ = false;
   return !plan_.empty();
 }
 
@@ -121,32 +125,52 @@ void Engine::fork_choices(Sequence& s, std::span<const float> logits) {
 
 void Engine::sample_token(Sequence& s, std::span<const float> logits) {
   if (s.tokens.size() >= s.max_length) return finish(s, FinishReason::kLength);
-  const auto token = sampler_.sample(logits, s.request.sampling, s.history,
-                                     {.choice = s.choice.index, .position = s.tokens.size()});
+  const bool ends = s.request.end_tokens == EndTokens::kStop;
+  const auto token = sampler_.sample(
+      logits, s.request.sampling,
+      {.history = s.history,
+       .draw = {.choice = s.choice.index, .position = s.tokens.size()},
+       .output = s.output(),
+       .end_tokens = ends ? std::span<const TokenId>(end_tokens_) : std::span<const TokenId>()});
   if (!token) {
     s.stats.error = token.error();
     return finish(s, FinishReason::kError);
   }
-  append_token(s, *token);
+  if (s.request.logprobs) sampling::logprobs(logits, *token, *s.request.logprobs, logprobs_);
+  append_token(s, *token, s.request.logprobs ? &logprobs_ : nullptr);
   if (parts_.kv_use == KvUse::kRecompute && !s.finished) parts_.cache->truncate(*s.kv, 0);
 }
 
 void Engine::report_logits(const PlanItem& item, std::span<const float> logits) {
   Sequence& s = *item.sequence;
-  if (!s.request.on_logits) return;
+  if (!s.request.on_logits && !s.request.prompt_logprobs) return;
   const std::size_t vocab = config().vocab;
   for (std::size_t i = 0; i < item.outputs; ++i) {
     const std::size_t position = item.end - item.outputs + i;
-    if (position >= s.request.logits_from) s.request.on_logits(position, logits.subspan(i * vocab, vocab));
+    const auto row = logits.subspan(i * vocab, vocab);
+    if (s.request.on_logits && position >= s.request.logits_from) s.request.on_logits(position, row);
+    report_prompt(s, position, row);
   }
 }
 
-void Engine::append_token(Sequence& s, TokenId token) {
+// What the model thought of the prompt's next token; once, even if the row is computed again.
+void Engine::report_prompt(Sequence& s, std::size_t position, std::span<const float> logits) {
+  if (!s.request.prompt_logprobs || position != s.prompt_logprobs_put) return;
+  if (position + 1 >= s.request.prompt.size()) return;
+  sampling::logprobs(logits, s.request.prompt[position + 1], *s.request.prompt_logprobs, logprobs_);
+  s.stream->put_prompt(logprobs_);
+  ++s.prompt_logprobs_put;
+}
+
+void Engine::append_token(Sequence& s, TokenId token, const sampling::Logprobs* logprobs) {
   if (s.generated() == 0) s.first_token_ms = parts_.time->now_ms();
   s.tokens.push_back(token);
   s.history.add_output(token);
-  const bool ends = s.request.end_tokens == EndTokens::kStop && parts_.tokenizer.is_end_of_generation(token);
-  s.stream->put(ends ? std::string() : s.stop.push(s.detokenizer.push(token)), token);
+  const auto& stops = s.request.sampling.stop_token_ids;
+  const bool ends =
+      (s.request.end_tokens == EndTokens::kStop && parts_.tokenizer.is_end_of_generation(token)) ||
+      std::ranges::find(stops, token) != stops.end();
+  s.stream->put(ends ? std::string() : s.stop.push(s.detokenizer.push(token)), token, logprobs);
   if (ends || s.stop.found())
     finish(s, FinishReason::kStop);
   else if (s.tokens.size() >= s.max_length)
@@ -181,6 +205,13 @@ void Engine::finish(Sequence& s, FinishReason reason) {
     if (fork->request.deadline_ms > 0) ++with_deadline_;
     finish(*fork, reason);
   }
+}
+
+void Engine::check_when_idle() {
+  if (checked_) return;
+  checked_ = true;
+  const Status sound = check_integrity();
+  FOLIO_CHECK(sound.has_value(), sound.error().message.c_str());
 }
 
 void Engine::calibrate() { parts_.cost->observe(shape_, parts_.time->now_ms() - step_started_ms_); }

@@ -11,6 +11,7 @@
 #include "kernels/isa.h"
 #include "kernels/linear/packed_matrix.h"
 #include "kernels/tensor_type.h"
+#include "kv/evictor.h"
 #include "scheduler/scheduler_options.h"
 
 namespace folio::engine {
@@ -33,6 +34,11 @@ struct EngineOptions {
   // Unset: default_kv_type().
   std::optional<kernels::KvType> kv_type;
   std::uint32_t block_tokens = 16;
+  // Which cached blocks are lost first when room is needed.
+  kv::Eviction eviction = kv::Eviction::kLru;
+  // RAM for the blocks of preempted sequences, where bringing them back is predicted to be faster than
+  // computing them again; 0: none.
+  std::size_t swap_bytes = 0;
   // Rows in one step: a longer prompt takes several. The upper bound of what the time budget allows.
   std::size_t step_tokens = 512;
   // Sequences that run at the same time; 0: 64, or one per row of a step if that is less.

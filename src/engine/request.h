@@ -14,6 +14,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "sampling/logprobs.h"
 #include "sampling/sampling_params.h"
 #include "text/detokenizer.h"
 
@@ -26,6 +27,7 @@ enum class Seed {
   kDraw,   // a new one; Job::seed and the statistics say which, so that the answer can be had again
 };
 
+inline constexpr std::uint32_t kMaxLogprobs = 100;
 inline constexpr std::size_t kNoLogits = std::numeric_limits<std::size_t>::max();
 
 struct GenerationRequest {
@@ -46,6 +48,10 @@ struct GenerationRequest {
   std::uint64_t tenant = 0;   // who shares fairly with whom; only under Fairness::kTenants
   // From submission to the end at most; what is there by then is the answer. 0: no limit.
   double deadline_ms = 0;
+  // Log-probabilities as the model gave them, before any parameter: of each generated token, with the so many
+  // most likely ones; and of each token of the prompt after the first. A request that wants the latter reuses
+  // no cached block (cached_tokens is 0).
+  std::optional<std::uint32_t> logprobs, prompt_logprobs;
   // Called on the engine's thread with the logits that follow each position from `logits_from` on, in order.
   // Such a request reuses no cached block past that position. The span is valid during the call.
   std::size_t logits_from = kNoLogits;
@@ -84,8 +90,11 @@ struct GenerationStats {
 
 // News since the last look.
 struct Delta {
-  std::string text;                    // whole UTF-8 characters
-  std::vector<TokenId> tokens;         // generated, the ending token included
+  std::string text;                          // whole UTF-8 characters
+  std::vector<TokenId> tokens;               // generated, the ending token included
+  std::vector<sampling::Logprobs> logprobs;  // of these tokens, if asked for
+  // Of the prompt's tokens from the second on, if asked for; in the first answer's stream.
+  std::vector<sampling::Logprobs> prompt_logprobs;
   std::optional<FinishReason> finish;  // set once, in the last delta
 };
 
@@ -100,7 +109,8 @@ class TokenStream {
   GenerationStats stats() const;
 
   // The engine's side.
-  void put(std::string_view text, std::optional<TokenId> token);
+  void put(std::string_view text, std::optional<TokenId> token, const sampling::Logprobs* logprobs = nullptr);
+  void put_prompt(const sampling::Logprobs& logprobs);
   void finish(FinishReason reason, const GenerationStats& stats);
 
  private:

@@ -14,6 +14,7 @@
 #include "engine/request.h"
 #include "engine/stop_matcher.h"
 #include "kv/sequence_kv.h"
+#include "kv/swap_area.h"
 #include "sampling/token_history.h"
 #include "text/detokenizer.h"
 
@@ -41,11 +42,13 @@ struct Sequence {
         stop(request.stop) {}
 
   std::size_t generated() const { return tokens.size() - request.prompt.size(); }
-  bool wants_logits() const { return request.logits_from != kNoLogits; }
+  // The first position whose logits are wanted, besides the last.
+  std::size_t outputs_from() const { return request.prompt_logprobs ? 0 : request.logits_from; }
+  std::span<const TokenId> output() const { return std::span(tokens).subspan(request.prompt.size()); }
   // The tokens whose K and V may come from the cache: those before the first position whose logits are
   // wanted.
   std::span<const TokenId> reusable() const {
-    return std::span(tokens).first(std::min(request.logits_from, tokens.size()));
+    return std::span(tokens).first(std::min(outputs_from(), tokens.size()));
   }
   // Room to take beforehand, in tokens: most answers need no more, and few requests may wait with much.
   std::size_t likely_length() const {
@@ -61,9 +64,11 @@ struct Sequence {
   std::size_t max_length = 0;            // tokens at most, prompt included
   std::optional<kv::SequenceKv> kv;      // from the first time that the scheduler considers it
   std::optional<kv::BlockHash> awaited;  // somebody else computes this block of its prompt
+  std::optional<kv::SwappedKv> swapped;  // what was computed when it was preempted
   bool began = false;                    // something was computed for it, ever
   // The other answers of its request, until the prompt is computed: then they fork from this one.
   std::vector<std::unique_ptr<Sequence>> forks;
+  std::size_t prompt_logprobs_put = 0;
   sampling::TokenHistory history;
   text::Detokenizer detokenizer;
   StopMatcher stop;

@@ -25,13 +25,20 @@ GenerationStats TokenStream::stats() const {
   return stats_;
 }
 
-void TokenStream::put(std::string_view text, std::optional<TokenId> token) {
+void TokenStream::put(std::string_view text, std::optional<TokenId> token,
+                      const sampling::Logprobs* logprobs) {
   {
     const std::scoped_lock lock(mutex_);
     pending_.text += text;
     if (token) pending_.tokens.push_back(*token);
+    if (logprobs != nullptr) pending_.logprobs.push_back(*logprobs);
   }
   news_.notify_one();
+}
+
+void TokenStream::put_prompt(const sampling::Logprobs& logprobs) {
+  const std::scoped_lock lock(mutex_);
+  pending_.prompt_logprobs.push_back(logprobs);
 }
 
 void TokenStream::finish(FinishReason reason, const GenerationStats& stats) {

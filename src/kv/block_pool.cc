@@ -15,14 +15,15 @@ BlockRef BlockRef::share() const {
   return pool_->pin(id_);
 }
 
-BlockPool::BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener)
+BlockPool::BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener,
+                     std::unique_ptr<Evictor> evictor)
     : arena_(std::move(arena)),
       block_bytes_(block_bytes),
       listener_(listener),
       states_(arena_.size() / block_bytes),
       links_(states_.size()),
       free_(links_),
-      cached_(links_) {
+      cached_(evictor ? std::move(evictor) : make_evictor(Eviction::kLru, states_.size(), 0)) {
   FOLIO_CHECK(block_bytes % 64 == 0, "blocks start on cache lines");
   FOLIO_CHECK(states_.size() <= kMaxBlocks, "more blocks than a BlockId counts");
   for (std::size_t block = 0; block < states_.size(); ++block) free_.push_back(static_cast<BlockId>(block));
@@ -32,8 +33,8 @@ BlockPool::~BlockPool() { FOLIO_CHECK(in_use_blocks() == 0, "a pin outlives its 
 
 std::optional<BlockRef> BlockPool::acquire() {
   if (free_.size() == 0) {
-    if (cached_.size() == 0) return std::nullopt;
-    const BlockId victim = cached_.front();
+    const BlockId victim = cached_->first();
+    if (victim == kNoBlock) return std::nullopt;
     listener_.on_evict(victim);
     forget(victim);
   }
@@ -60,15 +61,17 @@ void BlockPool::forget(BlockId block) {
   State& state = states_[raw(block)];
   FOLIO_CHECK(state.kept, "forgetting a block that was not kept");
   state.kept = false;
-  if (state.pins > 0) return;
-  cached_.erase(block);
-  free_.push_front(block);
+  if (state.pins == 0) {
+    cached_->remove(block);
+    free_.push_front(block);
+  }
+  cached_->forget(block);
 }
 
 void BlockPool::add_pin(BlockId block) {
   State& state = states_[raw(block)];
   FOLIO_CHECK(state.pins > 0 || state.kept, "pinning a free block");
-  if (state.pins == 0) cached_.erase(block);
+  if (state.pins == 0) cached_->remove(block);
   ++state.pins;
 }
 
@@ -77,7 +80,7 @@ void BlockPool::unpin(BlockId block) {
   FOLIO_CHECK(state.pins > 0, "a pin was released twice");
   if (--state.pins > 0) return;
   if (state.kept) {
-    cached_.push_back(block);
+    cached_->add(block, listener_.worth(block));
   } else {
     free_.push_front(block);
   }
@@ -92,29 +95,30 @@ BlockId BlockPool::adopt(BlockRef&& ref) {
 
 Status BlockPool::check_integrity() const {
   std::vector<bool> listed(blocks(), false);
-  // Walks one list; each member must be unpinned, kept or not as the list says, and listed nowhere else.
-  const auto walk = [&](const BlockList& list, bool kept, const char* name) -> Status {
-    std::size_t count = 0;
-    BlockId previous = kNoBlock;
-    for (BlockId block = list.front(); block != kNoBlock;
-         previous = block, block = list.next(block), ++count) {
-      if (raw(block) >= blocks())
-        return fail(ErrorKind::kInvalid, "KV pool: no such block {} on the {} list", raw(block), name);
-      if (listed[raw(block)])
-        return fail(ErrorKind::kInvalid, "KV pool: block {} is listed twice", raw(block));
-      listed[raw(block)] = true;
-      const State& state = states_[raw(block)];
-      if (state.pins != 0 || state.kept != kept || list.previous(block) != previous)
-        return fail(ErrorKind::kInvalid, "KV pool: block {} is on the {} list with {} pins, {}kept",
-                    raw(block), name, state.pins, state.kept ? "" : "not ");
-    }
-    if (count != list.size() || list.back() != previous)
-      return fail(ErrorKind::kInvalid, "KV pool: the {} list has {} blocks but counts {}", name, count,
-                  list.size());
+  // A member of a list must be unpinned, kept or not as the list says, and listed nowhere else.
+  const auto enter = [&](BlockId block, bool kept, const char* name) -> Status {
+    if (raw(block) >= blocks())
+      return fail(ErrorKind::kInvalid, "KV pool: no such block {} on the {} list", raw(block), name);
+    if (listed[raw(block)]) return fail(ErrorKind::kInvalid, "KV pool: block {} is listed twice", raw(block));
+    listed[raw(block)] = true;
+    const State& state = states_[raw(block)];
+    if (state.pins != 0 || state.kept != kept)
+      return fail(ErrorKind::kInvalid, "KV pool: block {} is on the {} list with {} pins, {}kept", raw(block),
+                  name, state.pins, state.kept ? "" : "not ");
     return {};
   };
-  FOLIO_TRY_STATUS(walk(free_, false, "free"));
-  FOLIO_TRY_STATUS(walk(cached_, true, "cached"));
+  std::size_t free = 0;
+  BlockId previous = kNoBlock;
+  for (BlockId block = free_.front(); block != kNoBlock;
+       previous = block, block = free_.next(block), ++free) {
+    FOLIO_TRY_STATUS(enter(block, false, "free"));
+    if (free_.previous(block) != previous)
+      return fail(ErrorKind::kInvalid, "KV pool: block {} does not follow block {}", raw(block),
+                  raw(previous));
+  }
+  if (free != free_.size() || free_.back() != previous)
+    return fail(ErrorKind::kInvalid, "KV pool: {} blocks are free but {} counted", free, free_.size());
+  for (BlockId block : cached_->order()) FOLIO_TRY_STATUS(enter(block, true, "cached"));
   for (std::size_t block = 0; block < blocks(); ++block)
     if (listed[block] != (states_[block].pins == 0))
       return fail(ErrorKind::kInvalid, "KV pool: block {} has {} pins and is on {} list", block,

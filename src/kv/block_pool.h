@@ -3,16 +3,18 @@
 //
 // Invariant: every block is exactly one of
 //   free     pins == 0, not kept   on the free list
-//   cached   pins == 0, kept       on the cached list, least recently released first
-//   in use   pins  > 0             on neither list; kept or not
+//   cached   pins == 0, kept       with the evictor, which says who goes first
+//   in use   pins  > 0             with neither; kept or not
 // `kept` means that somebody (the prefix index) can find the block again; the pool tells the EvictionListener
 // before it takes such a block away.
 //
-// Thread rule: one thread, the engine's. Cost: every operation is O(1) and allocates nothing after create().
+// Thread rule: one thread, the engine's. Cost: every operation is O(1) besides the evictor's, and allocates
+// nothing after creation.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <utility>
@@ -21,6 +23,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "kv/block_list.h"
+#include "kv/evictor.h"
 #include "platform/memory.h"
 
 namespace folio::kv {
@@ -54,6 +57,8 @@ class BlockRef {
 class EvictionListener {
  public:
   virtual void on_evict(BlockId block) = 0;
+  // Asked when a block becomes cached: what would losing it cost?
+  virtual BlockWorth worth(BlockId) const { return {}; }
 
  protected:
   ~EvictionListener() = default;
@@ -61,16 +66,18 @@ class EvictionListener {
 
 class BlockPool {
  public:
-  // Blocks of `block_bytes` over the whole of `arena`, all free. The listener outlives the pool.
+  // Blocks of `block_bytes` over the whole of `arena`, all free. The listener outlives the pool. Without an
+  // evictor the least recently used block goes first.
   // Requires: block_bytes > 0 and a multiple of 64; at most kMaxBlocks blocks fit into the arena.
   static constexpr std::size_t kMaxBlocks = 0x7FFF'FFFF;
-  BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener);
+  BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener,
+            std::unique_ptr<Evictor> evictor = nullptr);
   ~BlockPool();  // Requires: no pin is left.
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
 
-  // A block with unspecified contents: a free one, else the least recently released cached one, which is
-  // evicted. nullopt: all blocks are in use.
+  // A block with unspecified contents: a free one, else the evictor's first, which is lost. nullopt: all
+  // blocks are in use.
   [[nodiscard]] std::optional<BlockRef> acquire();
 
   // A pin on a block that is cached or in use. Requires: it is not free.
@@ -83,15 +90,15 @@ class BlockPool {
 
   std::size_t blocks() const { return states_.size(); }
   std::size_t free_blocks() const { return free_.size(); }
-  std::size_t cached_blocks() const { return cached_.size(); }
+  std::size_t cached_blocks() const { return cached_->size(); }
   std::size_t in_use_blocks() const { return blocks() - free_blocks() - cached_blocks(); }
   std::size_t obtainable_blocks() const { return free_blocks() + cached_blocks(); }  // by acquire()
 
   std::uint32_t pins(BlockId block) const { return states_[raw(block)].pins; }
   bool kept(BlockId block) const { return states_[raw(block)].kept; }
-  // The cached block to go first, kNoBlock if none; and the one to go after `block`, which is cached.
-  BlockId first_victim() const { return cached_.front(); }
-  BlockId next_victim(BlockId block) const { return cached_.next(block); }
+  // The cached block to go first, kNoBlock if none; and all of them in their order, for checks.
+  BlockId first_victim() const { return cached_->first(); }
+  std::vector<BlockId> victims() const { return cached_->order(); }
 
   std::size_t block_bytes() const { return block_bytes_; }
   std::byte* data(BlockId block) const { return arena_.data() + raw(block) * block_bytes_; }
@@ -123,8 +130,8 @@ class BlockPool {
   EvictionListener& listener_;
   std::vector<State> states_;
   std::vector<BlockLink> links_;
-  BlockList free_;    // last released first: its memory is committed and may be in a CPU cache
-  BlockList cached_;  // least recently released first
+  BlockList free_;  // last released first: its memory is committed and may be in a CPU cache
+  std::unique_ptr<Evictor> cached_;
   std::size_t loose_pins_ = 0;
 };
 

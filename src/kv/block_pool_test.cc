@@ -157,8 +157,7 @@ TEST_F(BlockPoolTest, TableReleasesItsEndFirst) {
     }
   }
   EXPECT_EQ(raw(pool.first_victim()), 2);
-  EXPECT_EQ(raw(pool.next_victim(BlockId{2})), 1);
-  EXPECT_EQ(raw(pool.next_victim(BlockId{1})), 0);
+  EXPECT_EQ(pool.victims(), (std::vector{BlockId{2}, BlockId{1}, BlockId{0}}));
 }
 
 TEST_F(BlockPoolTest, TableAsksForACopyOfWhatOthersSee) {

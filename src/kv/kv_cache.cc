@@ -20,23 +20,35 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheOptions& options) 
     return fail(ErrorKind::kTooLarge,
                 "a KV cache of {} blocks of {} bytes cannot be addressed; at most {} can", options.blocks,
                 block_bytes, most);
+  if (options.swap_blocks > most)
+    return fail(ErrorKind::kTooLarge, "a swap area of {} blocks cannot be addressed; at most {} can",
+                options.swap_blocks, most);
   FOLIO_TRY(arena, platform::Arena::create(options.blocks * block_bytes, "KV blocks"));
+  platform::Arena swap;
+  if (options.swap_blocks > 0) {
+    FOLIO_TRY(area, platform::Arena::create(options.swap_blocks * block_bytes, "KV swap area"));
+    swap = std::move(area);
+  }
   try {
-    return std::unique_ptr<KvCache>(new KvCache(options, std::move(arena)));
+    return std::unique_ptr<KvCache>(new KvCache(options, std::move(arena), std::move(swap)));
   } catch (const std::bad_alloc&) {
     return fail(ErrorKind::kTooLarge, "no memory for the tables of {} KV blocks; ask for fewer",
                 options.blocks);
   }
 }
 
-KvCache::KvCache(const KvCacheOptions& options, platform::Arena arena)
+KvCache::KvCache(const KvCacheOptions& options, platform::Arena arena, platform::Arena swap)
     : geometry_(options.geometry),
       namespace_root_(hash_root(options.name_space, "")),
       prefix_caching_(options.prefix_caching),
       hash_(options.hash),
-      pool_(std::move(arena), geometry_.block_bytes(), *this),
+      pool_(std::move(arena), geometry_.block_bytes(), *this,
+            make_evictor(options.eviction, options.blocks, options.attention_share)),
       index_(pool_.blocks(), geometry_.block_tokens()),
-      group_(geometry_, index_) {
+      group_(geometry_, index_),
+      swap_(std::move(swap), geometry_.block_bytes()),
+      uses_(pool_.blocks()),
+      first_token_(pool_.blocks()) {
   hit_.reserve(pool_.blocks());
 }
 
@@ -57,7 +69,10 @@ std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens
   if (tokens.empty() || prefix_caching_ == PrefixCaching::kOff) return 0;
   sequence.chain_.truncate(0);
   group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
-  for (BlockId block : hit_) sequence.table_.append(pool_.pin(block));
+  for (BlockId block : hit_) {
+    sequence.table_.append(pool_.pin(block));
+    ++uses_[raw(block)];
+  }
   sequence.published_blocks_ = hit_.size();
   sequence.computed_ = hit_.size() * geometry_.block_tokens();
   const auto partial = group_.partial_hit(sequence.chain_, tokens, hit_.size(),
@@ -186,6 +201,8 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
   const std::optional<BlockId> resident = index_.find(key);
   if (!resident) {
     index_.insert(key, block);
+    uses_[raw(block)] = 0;
+    first_token_[raw(block)] = static_cast<std::uint32_t>(index * geometry_.block_tokens());
     pool_.keep(block);
   } else if (*resident != block) {  // equal when a fork published it
     sequence.table_.replace(index, pool_.pin(*resident));
@@ -211,10 +228,36 @@ SequenceKv KvCache::fork(const SequenceKv& sequence, std::size_t capacity_tokens
       geometry_.full_blocks(sequence.computed_));  // names of tokens that the child may not share
   child.computed_ = sequence.computed_;
   child.published_blocks_ = sequence.published_blocks_;
+  ++counters_.forks;
   return child;
 }
 
 void KvCache::release(SequenceKv& sequence) { truncate(sequence, 0); }
+
+std::optional<SwappedKv> KvCache::swap_out(SequenceKv& sequence) {
+  const std::span<const BlockId> blocks = sequence.blocks();
+  const std::size_t end = geometry_.blocks_for(sequence.computed_);
+  std::size_t first = 0;
+  while (first < end && pool_.pins(blocks[first]) > 1) ++first;
+  if (first == end || end - first > swap_.free_slots()) return std::nullopt;
+  SwappedKv swapped(swap_, first, sequence.computed_);
+  for (std::size_t i = first; i < end; ++i)
+    std::memcpy(swapped.add().data(), pool_.data(blocks[i]), pool_.block_bytes());
+  counters_.swapped_out_blocks += end - first;
+  release(sequence);
+  return swapped;
+}
+
+bool KvCache::swap_in(SequenceKv& sequence, std::span<const TokenId> tokens, const SwappedKv& swapped) {
+  const std::size_t first = sequence.published_blocks_;
+  if (first < swapped.first_block()) return false;
+  for (std::size_t i = first; i < geometry_.blocks_for(swapped.computed()); ++i) {
+    std::memcpy(pool_.data(sequence.table_.ids()[i]), swapped.block(i).data(), pool_.block_bytes());
+    ++counters_.swapped_in_blocks;
+  }
+  commit(sequence, tokens, swapped.computed());
+  return true;
+}
 
 Reset KvCache::reset() {
   if (pool_.in_use_blocks() > 0) return Reset::kInUse;
@@ -233,12 +276,21 @@ KvStats KvCache::stats() const {
   stats.cached_blocks = pool_.cached_blocks();
   stats.in_use_blocks = pool_.in_use_blocks();
   stats.block_bytes = pool_.block_bytes();
+  std::size_t entries = 0;
+  for (const SequenceKv* sequence : sequences_) entries += sequence->table_.blocks();
+  stats.saved_blocks = entries - stats.in_use_blocks;
+  stats.swap_blocks = swap_.slots();
+  stats.free_swap_blocks = swap_.free_slots();
   return stats;
 }
 
 void KvCache::on_evict(BlockId block) {
   index_.erase(block);
   ++counters_.evicted_blocks;
+}
+
+BlockWorth KvCache::worth(BlockId block) const {
+  return {.parent = index_.parent(block), .first_token = first_token_[raw(block)], .uses = uses_[raw(block)]};
 }
 
 void KvCache::enroll(SequenceKv& sequence) {

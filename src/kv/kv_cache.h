@@ -47,6 +47,7 @@
 #include "kv/prefix_hash.h"
 #include "kv/prefix_index.h"
 #include "kv/sequence_kv.h"
+#include "kv/swap_area.h"
 
 namespace folio::kv {
 
@@ -65,6 +66,9 @@ struct KvCacheOptions {
   std::span<const std::byte> name_space = {};
   PrefixCaching prefix_caching = PrefixCaching::kOn;
   LinkHash hash = &hash_link;  // another only in tests
+  Eviction eviction = Eviction::kLru;
+  double attention_share = 0;   // see make_evictor()
+  std::size_t swap_blocks = 0;  // room in RAM for what preempted sequences give up
 };
 
 struct KvStats {
@@ -73,6 +77,8 @@ struct KvStats {
   std::size_t cached_blocks = 0;
   std::size_t in_use_blocks = 0;
   std::size_t block_bytes = 0;
+  std::size_t saved_blocks = 0;  // that would be in use too, if no sequence shared any
+  std::size_t swap_blocks = 0, free_swap_blocks = 0;
   // Since creation:
   std::uint64_t queried_tokens = 0;  // given to match() by sequences that went on to compute something
   std::uint64_t hit_tokens = 0;      // of those, found: K and V are read, not computed
@@ -80,6 +86,8 @@ struct KvStats {
   std::uint64_t evicted_blocks = 0;  // lost to make room
   std::uint64_t copied_blocks = 0;   // by copy-on-write
   std::uint64_t merged_blocks = 0;   // computed twice at the same time, kept once
+  std::uint64_t forks = 0;
+  std::uint64_t swapped_out_blocks = 0, swapped_in_blocks = 0;
 };
 
 class KvCache final : private EvictionListener {
@@ -146,6 +154,14 @@ class KvCache final : private EvictionListener {
   // open().
   void release(SequenceKv& sequence);
 
+  // Copies the computed tokens that only this sequence holds into the swap area, and releases its blocks.
+  // nullopt, and nothing happens: the area has too little room, or nothing is computed.
+  [[nodiscard]] std::optional<SwappedKv> swap_out(SequenceKv& sequence);
+  // Brings them back into reserved blocks and commits them. False: blocks of the prefix that others held then
+  // are gone by now; what match() found remains. Requires: match() came before, reserve() up to
+  // swapped.computed() too, and `tokens` are those that were computed then.
+  bool swap_in(SequenceKv& sequence, std::span<const TokenId> tokens, const SwappedKv& swapped);
+
   // Forgets all cached blocks. kInUse, and nothing happens, while any sequence holds blocks.
   [[nodiscard]] Reset reset();
 
@@ -159,9 +175,10 @@ class KvCache final : private EvictionListener {
  private:
   friend class SequenceKv;
 
-  KvCache(const KvCacheOptions& options, platform::Arena arena);
+  KvCache(const KvCacheOptions& options, platform::Arena arena, platform::Arena swap);
 
   void on_evict(BlockId block) override;
+  BlockWorth worth(BlockId block) const override;
   void enroll(SequenceKv& sequence);
   void leave(SequenceKv& sequence);
 
@@ -186,9 +203,12 @@ class KvCache final : private EvictionListener {
   KvGroup group_;
   PendingPrefixes pending_;
   std::uint64_t next_serial_ = 1;
-  std::vector<SequenceKv*> sequences_;  // all that are open
-  std::vector<BlockId> hit_;            // scratch of match()
-  KvStats counters_;                    // only the "since creation" part
+  SwapArea swap_;
+  std::vector<std::uint32_t> uses_;         // of each block, since it was published: hits by others
+  std::vector<std::uint32_t> first_token_;  // of each published block
+  std::vector<SequenceKv*> sequences_;      // all that are open
+  std::vector<BlockId> hit_;                // scratch of match()
+  KvStats counters_;                        // only the "since creation" part
 };
 
 }  // namespace folio::kv

@@ -59,8 +59,7 @@ Status KvCache::check_table(const SequenceKv& sequence) const {
 Status KvCache::check_eviction_order() const {
   std::vector<std::size_t> rank(pool_.blocks(), 0);  // 1 for the first to go; 0: not cached
   std::size_t next_rank = 1;
-  for (BlockId block = pool_.first_victim(); block != kNoBlock; block = pool_.next_victim(block))
-    rank[raw(block)] = next_rank++;
+  for (BlockId block : pool_.victims()) rank[raw(block)] = next_rank++;
   for (std::size_t at = 0; at < pool_.blocks(); ++at) {
     const auto block = static_cast<BlockId>(at);
     if (!index_.contains(block) || index_.parent(block) == kNoBlock) continue;

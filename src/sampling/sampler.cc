@@ -39,21 +39,56 @@ Sampler::Sampler(std::size_t vocabulary_size)
   candidates_.reserve(vocabulary_size);
 }
 
-Result<TokenId> Sampler::sample(std::span<const float> logits, const SamplingParams& params,
-                                const TokenHistory& history, const Draw& draw) {
+Result<TokenId> Sampler::sample(std::span<const float> logits, const SamplingParams& params, const Row& row) {
   FOLIO_CHECK(!logits.empty() && logits.size() <= candidates_.capacity(), "a row of another vocabulary");
   FOLIO_TRY_STATUS(check_row(logits));
   scores_.assign(logits.begin(), logits.end());
-  if (params.has_penalties()) penalise(params, history);
+  if (params.has_rules()) apply_rules(params, row);
+  if (params.has_penalties()) penalise(params, row.history);
   const float largest = largest_of(scores_);
   if (largest == -kInfinity)
-    return fail(ErrorKind::kInvalid, "no token is left to choose from: every logit is -infinity");
+    return fail(ErrorKind::kInvalid,
+                "no token is left to choose from: every logit is -infinity, or every token forbidden");
   if (params.temperature == 0.0F)
     return static_cast<TokenId>(std::ranges::find(scores_, largest) - scores_.begin());
 
   for (float& score : scores_) score = (score - largest) / params.temperature;
   const Cut cut = find_cut(params);
-  return pick(cut, uniform({.seed = params.seed, .stream = draw.choice, .position = draw.position}));
+  return pick(cut, uniform({.seed = params.seed, .stream = row.draw.choice, .position = row.draw.position}));
+}
+
+// Requires: params.validate_tokens() for this row's length; tokens outside it are ignored all the same.
+void Sampler::apply_rules(const SamplingParams& params, const Row& row) {
+  if (!params.allowed_token_ids.empty()) allow_only(params.allowed_token_ids);
+  for (const std::vector<TokenId>& word : params.bad_words) {
+    const auto begun = std::span(word).first(word.size() - 1);
+    if (begun.size() <= row.output.size() && std::ranges::equal(row.output.last(begun.size()), begun))
+      forbid(word.back());
+  }
+  if (row.output.size() < params.min_tokens) {
+    for (TokenId token : row.end_tokens) forbid(token);
+    for (TokenId token : params.stop_token_ids) forbid(token);
+  }
+  for (const LogitBias& entry : params.logit_bias) {
+    const auto at = static_cast<std::size_t>(raw(entry.token));
+    if (raw(entry.token) >= 0 && at < scores_.size()) scores_[at] += entry.bias;
+  }
+}
+
+void Sampler::allow_only(std::span<const TokenId> tokens) {
+  candidates_.clear();
+  for (TokenId token : tokens) {
+    const auto at = static_cast<std::size_t>(raw(token));
+    if (raw(token) >= 0 && at < scores_.size() && candidates_.size() < candidates_.capacity())
+      candidates_.push_back({.score = scores_[at], .token = token, .weight = 0});
+  }
+  std::ranges::fill(scores_, -kInfinity);
+  for (const Candidate& kept : candidates_) scores_[static_cast<std::size_t>(raw(kept.token))] = kept.score;
+}
+
+void Sampler::forbid(TokenId token) {
+  const auto at = static_cast<std::size_t>(raw(token));
+  if (raw(token) >= 0 && at < scores_.size()) scores_[at] = -kInfinity;
 }
 
 void Sampler::penalise(const SamplingParams& params, const TokenHistory& history) {

@@ -1,8 +1,9 @@
 // Sampler: a row of logits -> a token.
 //
-//   penalties -> temperature -> min_p -> top_k -> top_p -> one draw from what is left
+//   allowed_token_ids -> bad_words -> min_tokens -> logit_bias -> penalties -> temperature -> min_p -> top_k
+//   -> top_p -> one draw from what is left
 //
-// The token is a function of (logits, params, history, draw) and of nothing else: not of the batch, of
+// The token is a function of (logits, params, row) and of nothing else: not of the batch, of
 // earlier calls or of threads. Tokens rank by score, equal scores by lower id: in the argmax, and at the edge
 // of every filter.
 //
@@ -35,6 +36,14 @@ struct Draw {
   std::uint64_t position = 0;  // of the token to be chosen, in the sequence
 };
 
+// What the choice depends on besides logits and parameters.
+struct Row {
+  const TokenHistory& history;
+  Draw draw;
+  std::span<const TokenId> output = {};      // so far, for bad_words and min_tokens
+  std::span<const TokenId> end_tokens = {};  // the model's own, for min_tokens
+};
+
 class Sampler {
  public:
   explicit Sampler(std::size_t vocabulary_size);
@@ -43,7 +52,11 @@ class Sampler {
   // token). Requires: params.validate(); 0 < logits.size() <= vocabulary_size; history tokens outside the row
   // are ignored.
   [[nodiscard]] Result<TokenId> sample(std::span<const float> logits, const SamplingParams& params,
-                                       const TokenHistory& history, const Draw& draw);
+                                       const Row& row);
+  [[nodiscard]] Result<TokenId> sample(std::span<const float> logits, const SamplingParams& params,
+                                       const TokenHistory& history, const Draw& draw) {
+    return sample(logits, params, {.history = history, .draw = draw});
+  }
 
  private:
   struct Candidate {
@@ -66,6 +79,9 @@ class Sampler {
     return a.score != b.score ? a.score > b.score : a.token < b.token;
   }
 
+  void apply_rules(const SamplingParams& params, const Row& row);
+  void allow_only(std::span<const TokenId> tokens);
+  void forbid(TokenId token);
   void penalise(const SamplingParams& params, const TokenHistory& history);
   Cut find_cut(const SamplingParams& params);
   Cut cut_top_k(std::size_t k, Cut cut);

@@ -235,8 +235,12 @@ void Scheduler::take_turns() {
       if (list == &waiting_ || !entry.decodes())
         turns_.push_back({.id = entry.spec.id,
                           .served = fair ? tenants_.served(entry.spec.tenant) : 0,
+                          .place = turns_.size(),
                           .waits = list == &waiting_});
-  if (fair) std::ranges::stable_sort(turns_, {}, &Turn::served);
+  if (!fair) return;
+  std::ranges::sort(turns_, [](const Turn& a, const Turn& b) {  // stable_sort would allocate
+    return a.served != b.served ? a.served < b.served : a.place < b.place;
+  });
 }
 
 std::size_t Scheduler::insert(std::vector<Entry>& entries, const Entry& entry) {

@@ -89,6 +89,7 @@ class Scheduler {
   struct Turn {
     SequenceId id;
     std::uint64_t served;  // its tenant
+    std::size_t place;     // by rank, the running before the waiting
     bool waits;
   };
   enum class Kind { kDecode, kPrefill };

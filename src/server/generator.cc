@@ -24,6 +24,7 @@ engine::GenerationRequest to_engine(const Request& request, const engine::Engine
   if (request.ignore_eos) made.end_tokens = engine::EndTokens::kIgnore;
   made.cache_salt = request.cache_salt;
   made.choices = request.n;
+  made.logprobs = request.logprobs;
   made.priority = request.priority;
   made.tenant = request.tenant;
   return made;

@@ -279,6 +279,7 @@ Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const 
     return refuse_field("priority", "needs folio serve --scheduling-policy priority; leave it out");
   request.tenant = call.tenant;
   FOLIO_ASK(prompts, prepare(served(), request));
+  FOLIO_ASK_STATUS(prepare_sampling(served(), request));
   return Made{std::move(request), std::move(prompts)};
 }
 
@@ -322,6 +323,7 @@ void Service::start(const CallPointer& call, Made made) {
                             .cached_tokens = options_.cached_tokens},
                    .request = std::move(request),
                    .prompts = std::move(made.prompts),
+                   .tokenizer = &generator_->engine().tokenizer(),
                    .generation = std::move(*generation),
                    .headers = call->headers,
                    .came = call->came,

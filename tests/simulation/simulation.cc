@@ -65,6 +65,8 @@ class Simulation {
     life_.hit_tokens = stats.hit_tokens;
     life_.evicted_blocks = stats.evicted_blocks;
     life_.copied_blocks = stats.copied_blocks;
+    life_.swapped_blocks = stats.swapped_in_blocks;
+    if (stats.free_swap_blocks != stats.swap_blocks) fail("the swap area holds blocks of nobody");
     return life_;
   }
 
@@ -118,7 +120,10 @@ class Simulation {
     auto cache =
         kv::KvCache::create({.geometry = geometry,
                              .blocks = std::max<std::size_t>(2, geometry.blocks_for(context_)) + upto(8),
-                             .prefix_caching = one_in(8) ? kv::PrefixCaching::kOff : kv::PrefixCaching::kOn});
+                             .prefix_caching = one_in(8) ? kv::PrefixCaching::kOff : kv::PrefixCaching::kOn,
+                             .eviction = one_in(2) ? kv::Eviction::kCost : kv::Eviction::kLru,
+                             .attention_share = 0.01,
+                             .swap_blocks = one_in(2) ? upto(20) : 0});
     auto tokenizer = text::Tokenizer::ids_only(kVocab);
     auto chat_template = text::ChatTemplate::fallback(tokenizer);
     auto engine = Engine::assemble({.kernels = kernels::kernel_set(kernels::Isa::kReference),

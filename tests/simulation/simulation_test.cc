@@ -50,6 +50,7 @@ TEST(Simulation, EveryLifeIsExact) {
   EXPECT_GT(all.evicted_blocks, wanted_steps / 20);
   EXPECT_GT(all.copied_blocks, wanted_steps / 100);
   EXPECT_GT(all.hit_tokens, wanted_steps);
+  EXPECT_GT(all.swapped_blocks, wanted_steps / 200);
 }
 
 TEST(Simulation, ALifeIsAFunctionOfItsSeed) {

@@ -1,0 +1,39 @@
+// The lines of a batch's output, in OpenAI's format; one per line of input, "batch_req_N" for the N-th.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "app/batch_request.h"
+
+namespace folio::app {
+
+// One answer of a request, as it came from its stream.
+struct BatchChoice {
+  engine::Delta all;  // everything, put together
+  engine::GenerationStats stats;
+};
+
+struct BatchAnswer {
+  std::size_t line;  // of the input, from 1
+  const BatchRequest& request;
+  const std::vector<BatchChoice>& choices;
+  const engine::Engine& engine;
+};
+
+// Without a line end.
+std::string format_batch_answer(const BatchAnswer& answer);
+// `refusal` as an "error" of the line, no response.
+std::string format_batch_refusal(std::size_t line, const BatchRefusal& refusal);
+
+// Which line of input an output line answers, and its custom_id. nullopt: not a line that folio wrote.
+struct BatchMark {
+  std::size_t line;
+  std::string custom_id;
+};
+std::optional<BatchMark> read_batch_mark(std::string_view output_line);
+
+}  // namespace folio::app

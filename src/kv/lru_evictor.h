@@ -1,0 +1,26 @@
+// LruEvictor: the least recently released block goes first. Cost: O(1).
+#pragma once
+
+#include <vector>
+
+#include "kv/evictor.h"
+
+namespace folio::kv {
+
+class LruEvictor final : public Evictor {
+ public:
+  explicit LruEvictor(std::size_t blocks) : links_(blocks), list_(links_) {}
+
+  void add(BlockId block, const BlockWorth&) override { list_.push_back(block); }
+  void remove(BlockId block) override { list_.erase(block); }
+  void forget(BlockId) override {}
+  BlockId first() const override { return list_.front(); }
+  std::size_t size() const override { return list_.size(); }
+  std::vector<BlockId> order() const override;
+
+ private:
+  std::vector<BlockLink> links_;
+  BlockList list_;
+};
+
+}  // namespace folio::kv
