@@ -18,14 +18,14 @@ struct CommandLine {
   RunOptions run;
   BatchOptions batch;
   InspectOptions inspect;
-  BenchOptions bench;
   Assignments serve;
   PullOptions pull;
   RmOptions rm;
+  BenchOptions bench;
   std::string shell;
-  CLI::App *run_command = nullptr, *batch_command = nullptr, *inspect_command = nullptr,
-           *bench_command = nullptr, *completion_command = nullptr, *serve_command = nullptr,
-           *pull_command = nullptr, *list_command = nullptr, *rm_command = nullptr;
+  CLI::App *run_command = nullptr, *serve_command = nullptr, *batch_command = nullptr,
+           *inspect_command = nullptr, *pull_command = nullptr, *list_command = nullptr,
+           *rm_command = nullptr, *bench_command = nullptr, *completion_command = nullptr;
   bool version = false;
 };
 
@@ -72,20 +72,20 @@ void define(CommandLine& line) {
   line.batch_command = line.app.add_subcommand("batch", "answer every request of a file");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
-  line.bench_command =
-      line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
   line.pull_command = line.app.add_subcommand("pull", "bring a model from the hub to this machine");
   line.list_command = line.app.add_subcommand("list", "show the models on this machine");
   line.rm_command = line.app.add_subcommand("rm", "remove a model from this machine");
+  line.bench_command =
+      line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
   define_run(line.run_command, line.run);
   define_serve(line.serve_command, line.serve);
   define_batch(line.batch_command, line.batch);
   define_inspect(line.inspect_command, line.inspect);
-  define_bench(line.bench_command, line.bench);
   define_pull(line.pull_command, line.pull);
   define_list(line.list_command);
   define_rm(line.rm_command, line.rm);
+  define_bench(line.bench_command, line.bench);
   define_completion(line.completion_command, line.shell);
   for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
     app->group("Commands");
@@ -167,11 +167,6 @@ Result<Invocation> invocation_of(CommandLine& line) {
     FOLIO_TRY_STATUS(check_run(line.run));
     return std::move(line.run);
   }
-  if (line.batch_command->parsed()) {
-    if (line.batch.output.empty())
-      return fail(ErrorKind::kInvalid, "folio batch takes two files: the requests, and where the results go");
-    return std::move(line.batch);
-  }
   if (line.serve_command->parsed()) {
     FOLIO_TRY(serve, resolve_serve(line.serve));
     return serve;
@@ -184,6 +179,11 @@ Result<Invocation> invocation_of(CommandLine& line) {
   if (line.pull_command->parsed()) return std::move(line.pull);
   if (line.list_command->parsed()) return ListOptions{};
   if (line.rm_command->parsed()) return std::move(line.rm);
+  if (line.batch_command->parsed()) {
+    if (line.batch.output.empty())
+      return fail(ErrorKind::kInvalid, "folio batch takes two files: the requests, and where the results go");
+    return std::move(line.batch);
+  }
   if (line.inspect_command->parsed()) return std::move(line.inspect);
   if (line.bench_command->parsed()) {
     FOLIO_TRY_STATUS(check_bench(line.bench));

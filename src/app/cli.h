@@ -21,8 +21,8 @@ struct ShowText {
   std::string text;
 };
 
-using Invocation = std::variant<ShowText, RunOptions, ServeOptions, BatchOptions, InspectOptions,
-                                BenchOptions, PullOptions, ListOptions, RmOptions>;
+using Invocation = std::variant<ShowText, RunOptions, BatchOptions, InspectOptions, BenchOptions,
+                                ServeOptions, PullOptions, ListOptions, RmOptions>;
 
 // `arguments` without the program's name. Errors: one sentence about the first argument that is wrong.
 [[nodiscard]] Result<Invocation> parse_command_line(std::span<const std::string> arguments);

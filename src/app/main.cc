@@ -27,11 +27,11 @@ ExitCode run(const std::vector<std::string>& arguments) {
   if (auto* options = std::get_if<RunOptions>(&*invocation)) return run_command(*options, console);
   if (auto* options = std::get_if<BatchOptions>(&*invocation)) return batch_command(*options, console);
   if (auto* options = std::get_if<InspectOptions>(&*invocation)) return inspect_command(*options, console);
-  if (auto* options = std::get_if<BenchOptions>(&*invocation)) return bench_command(*options, console);
   if (auto* options = std::get_if<ServeOptions>(&*invocation)) return serve_command(*options, console);
   if (auto* options = std::get_if<PullOptions>(&*invocation)) return pull_command(*options, console);
   if (std::holds_alternative<ListOptions>(*invocation)) return list_command(console);
   if (auto* options = std::get_if<RmOptions>(&*invocation)) return rm_command(*options, console);
+  if (auto* options = std::get_if<BenchOptions>(&*invocation)) return bench_command(*options, console);
   console.answer(std::get<ShowText>(*invocation).text);
   if (!console.failure()) return ExitCode::kOk;
   console.error(console.failure()->message);

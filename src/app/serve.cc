@@ -68,6 +68,8 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .max_queued_requests = options.max_queued_requests,
       .mode = options.mode,
       .tenants = options.tenants,
+      .priorities = options.engine.policy == scheduler::Policy::kPriority ? server::Priorities::kUse
+                                                                          : server::Priorities::kRefuse,
       .cached_tokens = options.cached_tokens,
       .request_ids = options.request_ids,
       .on_second_signal = [] { std::_Exit(static_cast<int>(ExitCode::kInterrupted)); }};

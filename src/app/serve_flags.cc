@@ -129,7 +129,7 @@ void add_model_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
 }
 
 void add_kv_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
-  const std::string group = "KV cache and scheduling";
+  const std::string group = "KV cache";
   const auto context = [&o](Values values) -> Status {
     if (values.back() == "auto" || values.back() == "-1") {
       o.engine.context_tokens = 0;
@@ -141,12 +141,13 @@ void add_kv_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back({"max-model-len", ",-c,--ctx-size", "N",
                    "longest prompt and answer together, in tokens\n(default auto: the model's, or what fits)",
                    group, context});
-  flags.push_back({"kv-cache-memory-bytes", "", "N",
-                   "memory of all KV blocks, e.g. 2G (default: 4G, or half of what is there;\nat least one "
-                   "longest request)",
-                   group, count_to("kv-cache-memory-bytes", {1, std::size_t{1} << 52}, [&o](std::size_t n) {
-                     o.kv_bytes = n;
-                   })});
+  flags.push_back(
+      {"kv-cache-memory-bytes", "", "N",
+       "memory of all KV blocks, e.g. 2G (default: 4G, or half of what is there);\nno request is longer than "
+       "what it holds",
+       group, count_to("kv-cache-memory-bytes", {1, std::size_t{1} << 52}, [&o](std::size_t n) {
+         o.kv_bytes = n;
+       })});
   flags.push_back(
       {"num-gpu-blocks-override", "", "N", "the number of KV blocks, instead of their memory", group,
        count_to("num-gpu-blocks-override", {1, 1u << 31}, [&o](std::size_t n) { o.kv_blocks = n; })});
@@ -174,9 +175,42 @@ void add_kv_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
          return fail(ErrorKind::kUnsupported,
                      "--kv-cache-dtype takes auto, f32, f16 or bf16; '{}' is not supported yet", given);
        }});
+}
+
+void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
+  const std::string group = "Scheduling and computing";
   flags.push_back(
       {"max-num-batched-tokens", "", "N", "tokens computed in one step at most (default 512)", group,
        count_to("max-num-batched-tokens", {1, 8192}, [&o](std::size_t n) { o.engine.step_tokens = n; })});
+  flags.push_back({"max-num-seqs", "", "N", "sequences computed at the same time (default 64)", group,
+                   count_to("max-num-seqs", {1, 1024}, [&o](std::size_t n) { o.engine.max_num_seqs = n; })});
+  flags.push_back({"long-prefill-token-threshold", "", "N",
+                   "tokens of one prompt in one step at most; 0: as many as fit (default)", group,
+                   count_to("long-prefill-token-threshold", {0, 8192},
+                            [&o](std::size_t n) { o.engine.long_prefill_token_threshold = n; })});
+  flags.push_back({"enable-chunked-prefill", "", "",
+                   "a prompt may take several steps, beside others' tokens (default on)", group,
+                   switch_to("enable-chunked-prefill", [&o](bool on) {
+                     o.engine.chunked_prefill =
+                         on ? scheduler::ChunkedPrefill::kOn : scheduler::ChunkedPrefill::kOff;
+                   })});
+  flags.push_back({"scheduling-policy", "", "fcfs|priority",
+                   "first come first served (default), or by the requests' field priority", group,
+                   choice_to("scheduling-policy", "fcfs|priority", [&o](const std::string& name) {
+                     o.engine.policy =
+                         name == "priority" ? scheduler::Policy::kPriority : scheduler::Policy::kFcfs;
+                   })});
+  flags.push_back({"step-budget-ms", "", "N",
+                   "predicted time of a step in which prompts are computed beside others' tokens;\n0: no "
+                   "limit (default 250)",
+                   group, count_to("step-budget-ms", {0, 1'000'000}, [&o](std::size_t n) {
+                     o.engine.step_budget_ms = static_cast<double>(n);
+                   })});
+  flags.push_back({"fair-api-keys", "", "",
+                   "every key gets its share of the steps, however many requests it has", group,
+                   switch_to("fair-api-keys", [&o](bool on) {
+                     o.engine.fairness = on ? scheduler::Fairness::kTenants : scheduler::Fairness::kNone;
+                   })});
   flags.push_back(
       {"max-num-queued-reqs", "", "N", "requests that may wait for room; more get 429 (default 1024)", group,
        count_to("max-num-queued-reqs", {1, 1024}, [&o](std::size_t n) { o.max_queued_requests = n; })});
@@ -275,6 +309,7 @@ std::vector<ServeFlag> serve_flags(ServeOptions& options) {
   std::vector<ServeFlag> flags;
   add_model_flags(flags, options);
   add_kv_flags(flags, options);
+  add_step_flags(flags, options);
   add_http_flags(flags, options);
   flags.push_back(
       {"config", "", "FILE",

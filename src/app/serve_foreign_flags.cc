@@ -50,7 +50,6 @@ constexpr Foreign kForeign[] = {
     // Always so.
     {"enable-prefix-caching", Takes::kNothing, Treatment::kOn,
      "prefixes are always cached; cache_salt in a request isolates it"},
-    {"enable-chunked-prefill", Takes::kNothing, Treatment::kOn, "long prompts are always computed in chunks"},
     {"tensor-parallel-size", Takes::kValue, Treatment::kOne,
      "several machines or processes are not supported yet"},
     {"pipeline-parallel-size", Takes::kValue, Treatment::kOne,
@@ -59,11 +58,6 @@ constexpr Foreign kForeign[] = {
      "several machines or processes are not supported yet"},
 
     // Not yet.
-    {"max-num-seqs", Takes::kValue, Treatment::kRefuse,
-     "not supported yet: as many sequences run as the KV cache holds"},
-    {"long-prefill-token-threshold", Takes::kValue, Treatment::kRefuse, "not supported yet"},
-    {"scheduling-policy", Takes::kValue, Treatment::kRefuse,
-     "not supported yet: requests are served in the order in which they come"},
     {"quantization", Takes::kValue, Treatment::kRefuse,
      "not known; --weights q8_0 or q4_0 turns wider weights while loading"},
     {"kv-offloading-size", Takes::kValue, Treatment::kRefuse, "not supported yet"},

@@ -92,6 +92,8 @@ class Engine {
   const model::Model& model() const { return *parts_.model; }
   const kv::KvGeometry& kv_geometry() const { return parts_.cache->geometry(); }
   kv::KvStats kv_stats() const { return parts_.cache->stats(); }
+  // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
+  [[nodiscard]] kv::Reset reset_prefix_cache() { return parts_.cache->reset(); }
   [[nodiscard]] Status check_integrity() const { return parts_.cache->check_integrity(); }
   kernels::Isa isa() const { return parts_.kernels.isa; }
   int threads() const { return parts_.pool->size(); }
@@ -101,8 +103,6 @@ class Engine {
   std::uint64_t preemptions() const { return scheduler_.preemptions(); }
   scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
   std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
-  // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
-  [[nodiscard]] kv::Reset reset_prefix_cache() { return parts_.cache->reset(); }
   MemoryUse memory_use() const;
 
  private:

@@ -234,6 +234,7 @@ void Connection::on_written(ErrorCode error, std::size_t bytes) {
   if (phase_ == Phase::kClosing) return linger();
   if (phase_ != Phase::kAnswering || !answered_) return;
   answered_ = false;
+  served_ = true;
   --pool_.exchanges;
   if (keep_alive_ && !pool_.closing) return wait_for_request();
   phase_ = Phase::kClosing;
@@ -299,7 +300,9 @@ void Connection::lose() {
 }
 
 void Connection::close_if_idle() {
-  if (phase_ == Phase::kWaiting) close();
+  ErrorCode error;
+  // A request that is on its way already is answered.
+  if (phase_ == Phase::kWaiting && served_ && socket_.available(error) == 0) close();
 }
 
 void Connection::abort() { close(); }

@@ -95,6 +95,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool chunked_ = false;      // how a stream is framed
   bool answered_ = false;     // all of the answer is in out_ or beyond
   bool input_ended_ = false;  // the client sends nothing any more
+  bool served_ = false;       // a request before
   bool keep_alive_ = false;
   bool http_1_1_ = true;
   bool head_only_ = false;

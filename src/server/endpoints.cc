@@ -38,7 +38,7 @@ Checked<Request> parse_tokenize(std::string_view body, TokenizeOptions& options)
 
 Json sampling_json(const Request& request) {
   const sampling::SamplingParams& s = request.sampling;
-  Json json = {{"n", 1},
+  Json json = {{"n", request.n},
                {"temperature", s.temperature},
                {"top_p", s.top_p},
                {"top_k", s.top_k},

@@ -23,6 +23,10 @@ engine::GenerationRequest to_engine(const Request& request, const engine::Engine
     made.stop.emplace_back(kNextSpeaker);
   if (request.ignore_eos) made.end_tokens = engine::EndTokens::kIgnore;
   made.cache_salt = request.cache_salt;
+  made.choices = request.n;
+  made.logprobs = request.logprobs;
+  made.priority = request.priority;
+  made.tenant = request.tenant;
   return made;
 }
 
@@ -66,7 +70,8 @@ Result<Generation> Generator::submit(const Request& request, std::vector<std::ve
       return pass(std::move(job));
     }
     generation.ids.push_back(job->id);
-    generation.sources.push_back({.stream = job->stream, .prompt = i});
+    for (auto& stream : job->streams)
+      generation.sources.push_back({.stream = std::move(stream), .prompt = i});
   }
   worker_->wake();
   return generation;

@@ -124,9 +124,9 @@ struct Metrics::State {
       histogram("vllm:request_decode_time_seconds", "From the first token to the last", kRequestS);
   Histogram& request_prompt = histogram("vllm:request_prompt_tokens", "Prompt tokens of a request", lengths);
   Histogram& request_generation =
-      histogram("vllm:request_generation_tokens", "Generated tokens of a request", lengths);
-  Histogram& request_most = histogram("vllm:request_max_num_generation_tokens",
-                                      "Generated tokens of the longest answer of a request", lengths);
+      histogram("vllm:request_generation_tokens", "Generated tokens of each answer", lengths);
+  Histogram& request_most =
+      histogram("vllm:request_max_num_generation_tokens", "Generated tokens of each answer", lengths);
   Histogram& computed_tokens = histogram("vllm:request_prefill_kv_computed_tokens",
                                          "Prompt tokens of a request that were computed, not read", lengths);
   Histogram& params_n = histogram("vllm:request_params_n", "The field n", kChoices);
@@ -158,17 +158,19 @@ void Metrics::ended(const EndedAnswer& answer) {
   const auto prompt = static_cast<double>(answer.prompt_tokens),
              cached = static_cast<double>(answer.cached_tokens);
   const auto generated = static_cast<double>(answer.generated_tokens);
-  s.prompt_tokens.Increment(prompt);
-  s.cached_tokens.Increment(cached);
-  s.computed_source.Increment(prompt - cached);
-  s.cached_source.Increment(cached);
   s.end_to_end_s.Observe(answer.end_to_end_s);
-  s.request_prompt.Observe(prompt);
   s.request_generation.Observe(generated);
   s.request_most.Observe(generated);
-  s.computed_tokens.Observe(prompt - cached);
-  s.params_n.Observe(1);
-  if (answer.max_tokens > 0) s.params_max.Observe(static_cast<double>(answer.max_tokens));
+  if (answer.choice == Leading::kYes) {
+    s.prompt_tokens.Increment(prompt);
+    s.cached_tokens.Increment(cached);
+    s.computed_source.Increment(prompt - cached);
+    s.cached_source.Increment(cached);
+    s.request_prompt.Observe(prompt);
+    s.computed_tokens.Observe(prompt - cached);
+    s.params_n.Observe(static_cast<double>(answer.n));
+    if (answer.max_tokens > 0) s.params_max.Observe(static_cast<double>(answer.max_tokens));
+  }
   if (answer.generated_tokens == 0) return;
   s.queue_s.Observe(std::max(0.0, answer.first_token_s - answer.prefill_s));
   s.prefill_s.Observe(answer.prefill_s);

@@ -20,9 +20,13 @@ struct MetricFacts {
   std::string kv_type;
 };
 
+enum class Leading { kYes, kNo };  // of the answers to a prompt, the one with which it is counted
+
 // One answer that has ended, as its client and the engine saw it.
 struct EndedAnswer {
   std::string_view finish_reason;
+  Leading choice = Leading::kYes;
+  std::size_t n = 1;
   std::size_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0, max_tokens = 0;
   double end_to_end_s = 0, first_token_s = 0, prefill_s = 0, decode_s = 0;
 };

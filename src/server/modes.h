@@ -8,4 +8,6 @@ enum class Tenants { kShared, kByKey };     // kByKey: API keys never share cach
 enum class RequestIds { kHide, kShow };     // X-Request-Id in answers
 enum class CachedTokens { kShow, kHide };   // prompt_tokens_details in usage
 
+enum class Priorities { kRefuse, kUse };  // the field `priority`
+
 }  // namespace folio::server

@@ -105,4 +105,25 @@ Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Re
   return prompts;
 }
 
+// Each word as it begins a text and as it follows others.
+Checked<void> prepare_sampling(const ServedModel& served, Request& request) {
+  const text::Tokenizer& tokenizer = served.engine.tokenizer();
+  for (const std::string& word : request.bad_words)
+    for (const char* before : {"", " "}) {
+      auto tokens =
+          tokenizer.encode(before + word.substr(std::min(word.find_first_not_of(' '), word.size())));
+      if (!tokens) return refuse_field("bad_words", "cannot be used: {}", tokens.error().message);
+      auto& words = request.sampling.bad_words;
+      if (!tokens->empty() && std::ranges::find(words, *tokens) == words.end())
+        words.push_back(std::move(*tokens));
+    }
+  auto valid = request.sampling.validate();
+  if (valid) valid = request.sampling.validate_tokens(served.engine.config().vocab);
+  if (valid) return {};
+  ApiError error{.message = valid.error().message, .param = {}, .code = {}};
+  for (const char* field : {"logit_bias", "allowed_token_ids", "stop_token_ids", "bad_words", "min_tokens"})
+    if (error.message.find(field) != std::string::npos) error.param = field;
+  return std::unexpected(std::move(error));
+}
+
 }  // namespace folio::server

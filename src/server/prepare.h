@@ -28,6 +28,8 @@ struct PreparedPrompt {
 [[nodiscard]] Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request);
 [[nodiscard]] Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& request,
                                                     const Prompt& prompt);
+// Checks what the sampling fields say of tokens, and turns bad_words into them. Errors: 400 naming the field.
+[[nodiscard]] Checked<void> prepare_sampling(const ServedModel& served, Request& request);
 // One for each answer. Errors: also 400 for a prompt, or a prompt and max_tokens, that is too long, saying
 // both lengths.
 [[nodiscard]] Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request);

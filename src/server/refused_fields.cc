@@ -6,16 +6,7 @@ namespace {
 
 constexpr RefusedField kRefused[] = {
     // What the engine does not do yet.
-    {"n", kBoth, "[1]", "takes only 1 so far: send the request several times, with different seeds"},
-    {"logprobs", kBoth, "[false]", "is not supported yet; leave it out"},
-    {"top_logprobs", kChat, "[0]", "is not supported yet; leave it out"},
     {"prompt_logprobs", kBoth, "[]", "is not supported yet; leave it out"},
-    {"logit_bias", kBoth, "[{}]", "is not supported yet; leave it out"},
-    {"min_tokens", kBoth, "[0]", "is not supported yet; leave it out, or use ignore_eos with max_tokens"},
-    {"stop_token_ids", kBoth, "[[]]", "is not supported yet; use stop"},
-    {"allowed_token_ids", kBoth, "[[]]", "is not supported yet; leave it out"},
-    {"bad_words", kBoth, "[[]]", "is not supported yet; leave it out"},
-    {"priority", kBoth, "[0]", "takes only 0: requests are served in the order in which they come"},
 
     // Structured output, tools, reasoning.
     {"response_format", kBoth, "[{\"type\": \"text\"}]",

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/api_error.h"
+#include "server/logprobs_json.h"
 
 namespace folio::server {
 namespace {
@@ -17,6 +18,7 @@ std::string_view reason_name(engine::FinishReason reason) {
     case engine::FinishReason::kStop:
       return "stop";
     case engine::FinishReason::kLength:
+    case engine::FinishReason::kDeadline:
       return "length";
     case engine::FinishReason::kCancelled:
       return "abort";
@@ -58,7 +60,10 @@ void Reply::take(std::size_t index, Metrics& metrics) {
   if (delta.finish) {
     choice.finish = delta.finish;
     choice.stats = source.stream->stats();
+    const bool leads = index == 0 || parts_.generation.sources[index - 1].prompt != source.prompt;
     metrics.ended({.finish_reason = reason_name(*delta.finish),
+                   .choice = leads ? Leading::kYes : Leading::kNo,
+                   .n = parts_.request.n,
                    .prompt_tokens = prompt_of(index).tokens.size(),
                    .cached_tokens = choice.stats.cached_tokens,
                    .generated_tokens = choice.generated,
@@ -70,6 +75,7 @@ void Reply::take(std::size_t index, Metrics& metrics) {
   }
   if (parts_.request.stream) return stream(index, std::move(delta));
   choice.text += delta.text;
+  std::ranges::move(delta.logprobs, std::back_inserter(choice.logprobs));
   if (parts_.request.return_token_ids)
     choice.tokens.insert(choice.tokens.end(), delta.tokens.begin(), delta.tokens.end());
 }
@@ -92,6 +98,10 @@ const PreparedPrompt& Reply::prompt_of(std::size_t index) const {
   return parts_.prompts[parts_.generation.sources[index].prompt];
 }
 
+Json Reply::logprobs_of(Choice& choice, std::span<const sampling::Logprobs> logprobs) const {
+  return logprobs_json(parts_.head.endpoint, *parts_.tokenizer, logprobs, choice.text_offset);
+}
+
 // What a choice has before its first token: the role, and with echo the prompt.
 ChoiceText Reply::first_text(std::size_t index) const {
   ChoiceText first{.index = index, .text = {}, .finish_reason = {}, .token_ids = {}, .prompt_token_ids = {}};
@@ -103,7 +113,8 @@ ChoiceText Reply::first_text(std::size_t index) const {
 void Reply::stream(std::size_t index, engine::Delta delta) {
   Choice& choice = choices_[index];
   const bool has_news =
-      !delta.text.empty() || delta.finish || (parts_.request.return_token_ids && !delta.tokens.empty());
+      !delta.text.empty() || delta.finish ||
+      ((parts_.request.return_token_ids || parts_.request.logprobs) && !delta.tokens.empty());
   if (!exchange_ || !has_news) return;
   std::optional<Usage> so_far;
   const std::optional<Usage>* usage = parts_.request.include_usage ? &so_far : nullptr;
@@ -122,6 +133,7 @@ void Reply::stream(std::size_t index, engine::Delta delta) {
                   .token_ids = {},
                   .prompt_token_ids = {}};
   if (delta.finish) next.finish_reason = reason_name(*delta.finish);
+  if (!delta.logprobs.empty()) next.logprobs = logprobs_of(choice, delta.logprobs);
   if (parts_.request.return_token_ids) next.token_ids = std::move(delta.tokens);
   events += stream_piece(parts_.head, next, Piece::kNext, usage);
   exchange_->send(events);
@@ -147,6 +159,7 @@ void Reply::respond_whole() {
     ChoiceText text = first_text(i);
     text.text += choices_[i].text;
     text.finish_reason = reason_name(*choices_[i].finish);
+    if (parts_.request.logprobs) text.logprobs = logprobs_of(choices_[i], choices_[i].logprobs);
     if (parts_.request.return_token_ids) text.token_ids = choices_[i].tokens;
     texts.push_back(std::move(text));
   }

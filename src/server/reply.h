@@ -27,6 +27,7 @@ class Reply {
     ResponseHead head;
     Request request;
     std::vector<PreparedPrompt> prompts;
+    const text::Tokenizer* tokenizer = nullptr;
     Generation generation;
     std::vector<Header> headers;  // of the response
     Clock::time_point came;
@@ -48,6 +49,8 @@ class Reply {
   struct Choice {
     std::string text;
     std::vector<TokenId> tokens;
+    std::vector<sampling::Logprobs> logprobs;
+    std::size_t text_offset = 0;  // of the next token's log-probability
     std::size_t generated = 0;
     bool begun = false;
     std::optional<engine::FinishReason> finish;
@@ -61,6 +64,7 @@ class Reply {
   void end_stream();
   void respond_whole();
   const PreparedPrompt& prompt_of(std::size_t index) const;
+  Json logprobs_of(Choice& choice, std::span<const sampling::Logprobs> logprobs) const;
   ChoiceText first_text(std::size_t index) const;
   Usage usage() const;
   Usage usage_of(std::size_t index) const;

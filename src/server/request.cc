@@ -107,6 +107,17 @@ Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
   if (endpoint == kCompletions && request.prompts.empty()) return refuse_field("prompt", "is missing");
   if ((request.include_usage || request.continuous_usage) && !request.stream)
     return refuse_field("stream_options", "is only for answers with \"stream\": true");
+  if (request.top_logprobs) {
+    if (!request.logprobs && *request.top_logprobs > 0)
+      return refuse_field("top_logprobs", "is only for answers with \"logprobs\": true");
+    if (request.logprobs) request.logprobs = request.top_logprobs;
+  }
+  if (request.echo && request.logprobs)
+    return refuse_field("logprobs",
+                        "with echo, so over the prompt, is not supported yet; leave one of them out");
+  if (request.max_tokens && request.sampling.min_tokens > *request.max_tokens)
+    return refuse_field("min_tokens", "is {}, more than max_tokens, which is {}", request.sampling.min_tokens,
+                        *request.max_tokens);
   if (endpoint == kCompletions && !request.max_tokens) request.max_tokens = kDefaultCompletionTokens;
   return request;
 }

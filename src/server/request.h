@@ -20,6 +20,7 @@ namespace folio::server {
 enum Endpoint : unsigned { kChat = 1, kCompletions = 2, kBoth = 3 };
 
 inline constexpr std::size_t kMaxPrompts = 128;
+inline constexpr std::uint32_t kMaxTopLogprobs = 20;
 inline constexpr std::size_t kDefaultCompletionTokens = 16;
 
 using Prompt = std::variant<std::string, std::vector<TokenId>>;
@@ -33,6 +34,12 @@ struct Request {
   sampling::SamplingParams sampling;
   std::optional<std::uint64_t> seed;  // unset: drawn
   std::optional<std::size_t> max_tokens;
+  std::size_t n = 1;                          // answers to each prompt
+  std::int32_t priority = 0;                  // smaller first
+  std::uint64_t tenant = 0;                   // who asks; not a field
+  std::optional<std::uint32_t> logprobs;      // of each generated token, with so many of the most likely ones
+  std::optional<std::uint32_t> top_logprobs;  // a chat's field, which counts with its `logprobs` only
+  std::vector<std::string> bad_words;         // texts; prepare() makes tokens of them
   std::vector<std::string> stop;
   std::string cache_salt, request_id;
   std::optional<std::size_t> truncate_prompt_tokens;  // keep the last ones

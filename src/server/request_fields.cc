@@ -84,6 +84,74 @@ Done max_tokens(const Json& value, std::string_view name, Request& request) {
   return {};
 }
 
+Done choices(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, read_whole(value, name, 1, static_cast<std::int64_t>(engine::kMaxChoices)));
+  request.n = static_cast<std::size_t>(count);
+  return {};
+}
+
+// true and top_logprobs in a chat, a number in a completion.
+Done logprobs(const Json& value, std::string_view name, Request& request) {
+  if (request.endpoint == kCompletions) {
+    if (value == false) return {};
+    FOLIO_ASK(count, read_whole(value, name, 0, kMaxTopLogprobs));
+    request.logprobs = static_cast<std::uint32_t>(count);
+    return {};
+  }
+  FOLIO_ASK(is_set, read_flag(value, name));
+  if (is_set) request.logprobs = 0;
+  return {};
+}
+
+Done top_logprobs(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, read_whole(value, name, 0, kMaxTopLogprobs));
+  request.top_logprobs = static_cast<std::uint32_t>(count);
+  return {};
+}
+
+Done logit_bias(const Json& value, std::string_view name, Request& request) {
+  if (!value.is_object() || value.size() > sampling::kMaxLogitBiases)
+    return refuse_field(name, "takes an object of at most {} token ids, not {}", sampling::kMaxLogitBiases,
+                        shown(value));
+  for (const auto& [key, entry] : value.items()) {
+    const bool is_id =
+        !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
+    if (!is_id) return refuse_field(name, "takes token ids as keys, not {}", shown(Json(key)));
+    FOLIO_ASK(bias, read_number(entry, name, -100, 100));
+    request.sampling.logit_bias.push_back(
+        {.token = TokenId{static_cast<std::int32_t>(std::stol(key))}, .bias = static_cast<float>(bias)});
+  }
+  return {};
+}
+
+template <auto Member>
+Done tokens(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(ids, read_tokens(value, name));
+  request.sampling.*Member = std::move(ids);
+  return {};
+}
+
+Done min_tokens(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, read_whole(value, name, 0, kMaxTokens));
+  request.sampling.min_tokens = static_cast<std::size_t>(count);
+  return {};
+}
+
+Done bad_words(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(texts,
+            read_texts(value, name,
+                       {.most = sampling::kMaxBadWords / 2, .most_bytes = sampling::kMaxBadWordTokens}));
+  request.bad_words = std::move(texts);
+  return {};
+}
+
+Done priority(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(rank, read_whole(value, name, std::numeric_limits<std::int32_t>::min(),
+                             std::numeric_limits<std::int32_t>::max()));
+  request.priority = static_cast<std::int32_t>(rank);
+  return {};
+}
+
 Done stop(const Json& value, std::string_view name, Request& request) {
   FOLIO_ASK(texts, read_texts(value, name, {}));
   request.stop = std::move(texts);
@@ -172,6 +240,23 @@ constexpr Field kFields[] = {
     {"max_completion_tokens", kChat, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})",
      max_tokens},
     {"max_tokens", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", max_tokens},
+    {"n", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 128})", choices},
+    {"priority", kBoth, R"({"type": "integer", "minimum": -2147483648, "maximum": 2147483647})", priority},
+    {"logprobs", kChat, R"({"type": "boolean"})", logprobs},
+    {"logprobs", kCompletions,
+     R"({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 20}, {"const": false}]})", logprobs},
+    {"top_logprobs", kChat, R"({"type": "integer", "minimum": 0, "maximum": 20})", top_logprobs},
+    {"logit_bias", kBoth,
+     R"({"type": "object", "maxProperties": 1024, "propertyNames": {"pattern": "^[0-9]{1,9}$"}, "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})",
+     logit_bias},
+    {"min_tokens", kBoth, R"({"type": "integer", "minimum": 0, "maximum": 2147483647})", min_tokens},
+    {"stop_token_ids", kBoth, R"({"type": "array", "items": {"type": "integer", "minimum": 0}})",
+     tokens<&sampling::SamplingParams::stop_token_ids>},
+    {"allowed_token_ids", kBoth, R"({"type": "array", "items": {"type": "integer", "minimum": 0}})",
+     tokens<&sampling::SamplingParams::allowed_token_ids>},
+    {"bad_words", kBoth,
+     R"({"type": "array", "maxItems": 512, "items": {"type": "string", "minLength": 1, "maxLength": 64}})",
+     bad_words},
     {"stream", kBoth, R"({"type": "boolean"})", flag<&Request::stream>},
     {"stream_options", kBoth,
      R"({"type": "object", "properties": {"include_usage": {"type": "boolean"}, "continuous_usage_stats": {"type": "boolean"}}, "additionalProperties": false})",

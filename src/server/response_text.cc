@@ -33,14 +33,14 @@ Json chat_piece(const ChoiceText& choice, Piece piece) {
   if (piece == Piece::kFirst || !choice.text.empty()) delta["content"] = choice.text;
   return {{"index", choice.index},
           {"delta", delta},
-          {"logprobs", nullptr},
+          {"logprobs", choice.logprobs},
           {"finish_reason", finish_json(choice)}};
 }
 
 Json completion_choice(const ChoiceText& choice) {
   return {{"index", choice.index},
           {"text", choice.text},
-          {"logprobs", nullptr},
+          {"logprobs", choice.logprobs},
           {"finish_reason", finish_json(choice)}};
 }
 
@@ -48,7 +48,7 @@ Json chat_choice(const ChoiceText& choice) {
   const Json message = {{"role", "assistant"}, {"content", choice.text}, {"refusal", nullptr}};
   return {{"index", choice.index},
           {"message", message},
-          {"logprobs", nullptr},
+          {"logprobs", choice.logprobs},
           {"finish_reason", finish_json(choice)}};
 }
 

@@ -31,6 +31,7 @@ struct ChoiceText {
   std::size_t index = 0;
   std::string text;
   std::optional<std::string_view> finish_reason;
+  Json logprobs = nullptr;
   // With return_token_ids.
   std::optional<std::vector<TokenId>> token_ids, prompt_token_ids;
 };

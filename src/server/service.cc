@@ -162,6 +162,7 @@ bool Service::has_key(Call& call) const {
   for (std::size_t i = 0; i < options_.api_keys.size(); ++i) {
     if (!equal_in_constant_time(given, options_.api_keys[i])) continue;
     found = true;
+    call.tenant = i + 1;
     if (options_.tenants == Tenants::kByKey) call.salt = fmt::format("key {}:", i);
   }
   return found;
@@ -274,7 +275,11 @@ void Service::generate(const CallPointer& call, Endpoint endpoint) {
 
 Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const {
   FOLIO_ASK(request, parse_request(endpoint, call.request.body, options_.sampling));
+  if (request.priority != 0 && options_.priorities == Priorities::kRefuse)
+    return refuse_field("priority", "needs folio serve --scheduling-policy priority; leave it out");
+  request.tenant = call.tenant;
   FOLIO_ASK(prompts, prepare(served(), request));
+  FOLIO_ASK_STATUS(prepare_sampling(served(), request));
   return Made{std::move(request), std::move(prompts)};
 }
 
@@ -304,7 +309,7 @@ void Service::start(const CallPointer& call, Made made) {
     const bool full = generation.error().kind == ErrorKind::kTooLarge;
     return respond(call, ApiError{.status = full ? 429 : 400,
                                   .message = generation.error().message,
-                                  .param = {},
+                                  .param = !full && request.n > 1 ? "n" : "",
                                   .code = full ? "queue_full" : "",
                                   .retry_after_s = full ? kRetryAfterS : 0});
   }
@@ -318,6 +323,7 @@ void Service::start(const CallPointer& call, Made made) {
                             .cached_tokens = options_.cached_tokens},
                    .request = std::move(request),
                    .prompts = std::move(made.prompts),
+                   .tokenizer = &generator_->engine().tokenizer(),
                    .generation = std::move(*generation),
                    .headers = call->headers,
                    .came = call->came,

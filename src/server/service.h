@@ -35,6 +35,7 @@ struct ServiceOptions {
   std::size_t max_queued_requests = 1024;
   Mode mode = Mode::kNormal;
   Tenants tenants = Tenants::kShared;
+  Priorities priorities = Priorities::kRefuse;
   CachedTokens cached_tokens = CachedTokens::kShow;
   RequestIds request_ids = RequestIds::kShow;
   std::function<void()> on_second_signal;  // ends the process at once
@@ -48,6 +49,7 @@ struct Call {
   std::string_view route;       // for metrics
   std::vector<Header> headers;  // of every answer to it
   std::string salt;             // of its tenant; empty: none
+  std::uint64_t tenant = 0;     // whose key it has, from 1; 0: none is needed
   Clock::time_point came = Clock::now();
   bool gone = false;
 };

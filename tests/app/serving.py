@@ -113,6 +113,11 @@ class Server:
                 total += float(line.rsplit(" ", 1)[1])
         return total
 
+    def metric_label(self, name, label):
+        """A label of the first sample of that name, as a number."""
+        text = self.ask("GET", "/metrics")[2].decode()
+        return int(re.search(rf'^{name}{{.*{label}="(\d+)"', text, re.MULTILINE)[1])
+
 
 def exchange(server, data, end=False, timeout=60):
     """Sends bytes, and with `end` the end of the input; everything that comes back until the server closes."""

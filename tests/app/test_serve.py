@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import math
 import os
 import pathlib
 import sys
@@ -96,7 +97,7 @@ class Clients(ServerCase):
         salted = {"cache_salt": "a"}
         first, second = (self.complete(prompt=prompt, extra_body=salted).usage for _ in range(2))
         self.assertEqual(first.prompt_tokens_details.cached_tokens, 0)
-        self.assertEqual(second.prompt_tokens_details.cached_tokens, (second.prompt_tokens - 1) // 16 * 16)
+        self.assertEqual(second.prompt_tokens_details.cached_tokens, second.prompt_tokens - 1, "parts of blocks too")
         other = self.complete(prompt=prompt, extra_body={"cache_salt": "b"}).usage
         self.assertEqual(other.prompt_tokens_details.cached_tokens, 0)
 
@@ -105,6 +106,20 @@ class Clients(ServerCase):
         self.assertEqual([c.index for c in answer.choices], [0, 1])
         self.assertEqual(answer.choices[1].text, self.complete(prompt="One day", max_tokens=5).choices[0].text)
         self.assertEqual(answer.usage.completion_tokens, 10)
+
+    def test_several_answers(self):
+        whole = self.complete(n=3, temperature=1.5, seed=4, max_tokens=30)
+        self.assertEqual([c.index for c in whole.choices], [0, 1, 2])
+        self.assertEqual(len({c.text for c in whole.choices}), 3)
+        self.assertEqual(whole.choices[0].text, self.complete(temperature=1.5, seed=4, max_tokens=30).choices[0].text)
+        self.assertEqual(whole.usage.completion_tokens, 90)
+        self.assertEqual(whole.usage.prompt_tokens, self.complete().usage.prompt_tokens)
+        texts = ["", "", ""]
+        for piece in self.complete(n=3, temperature=1.5, seed=4, max_tokens=30, stream=True):
+            texts[piece.choices[0].index] += piece.choices[0].text
+        self.assertEqual(texts, [c.text for c in whole.choices])
+        two = self.complete(prompt=["Once", "One day"], n=2, max_tokens=3)
+        self.assertEqual([c.index for c in two.choices], [0, 1, 2, 3])
 
     def test_stop_texts_across_tokens(self):
         text = self.complete(max_tokens=60).choices[0].text
@@ -127,6 +142,37 @@ class Clients(ServerCase):
         self.assertEqual(text(seed=1, extra_body={"min_p": 1}), greedy)
         self.assertNotEqual(self.complete(frequency_penalty=2).choices[0].text, greedy)
 
+    def test_logprobs(self):
+        answer = self.complete(max_tokens=6, logprobs=3).choices[0]
+        self.assertEqual("".join(answer.logprobs.tokens), answer.text)
+        for chosen, top in zip(answer.logprobs.token_logprobs, answer.logprobs.top_logprobs):
+            self.assertEqual(len(top), 3)
+            self.assertEqual(chosen, max(top.values()), "temperature 0 takes the most likely")
+            self.assertLess(sum(math.exp(value) for value in top.values()), 1.001)
+        self.assertEqual(answer.logprobs.text_offset[:2], [0, len(answer.logprobs.tokens[0])])
+        streamed = [p.choices[0].logprobs for p in self.complete(max_tokens=6, logprobs=3, stream=True) if p.choices[0].logprobs]
+        self.assertEqual(sum((p.token_logprobs for p in streamed), []), answer.logprobs.token_logprobs)
+        self.assertEqual(sum((p.text_offset for p in streamed), []), answer.logprobs.text_offset)
+        chat = self.client.chat.completions.create(model="stories", messages=HELLO, temperature=0, max_tokens=5, logprobs=True, top_logprobs=2)
+        content = chat.choices[0].logprobs.content
+        self.assertEqual(len(content), chat.usage.completion_tokens)
+        self.assertEqual([len(entry.top_logprobs) for entry in content], [2] * len(content))
+        self.assertEqual(bytes(content[0].bytes).decode(), content[0].token)
+
+    def test_rules_about_tokens(self):
+        greedy = self.complete(extra_body={"return_token_ids": True}).choices[0]
+        banned = greedy.token_ids[3]
+        biased = self.complete(logit_bias={str(banned): -100}, extra_body={"return_token_ids": True}).choices[0]
+        self.assertNotIn(banned, biased.token_ids)
+        allowed = self.complete(extra_body={"allowed_token_ids": [300, 301], "return_token_ids": True}).choices[0]
+        self.assertLessEqual(set(allowed.token_ids), {300, 301})
+        stopped = self.complete(extra_body={"stop_token_ids": [banned], "return_token_ids": True}).choices[0]
+        self.assertEqual((stopped.finish_reason, stopped.token_ids), ("stop", greedy.token_ids[:greedy.token_ids.index(banned) + 1]))
+        longer = self.complete(extra_body={"stop_token_ids": [banned], "min_tokens": 10, "return_token_ids": True}).choices[0]
+        self.assertGreater(len(longer.token_ids), 10 - 1)
+        word = next(word for word in greedy.text.split() if word.isalpha() and len(word) > 3)
+        self.assertNotIn(" " + word, self.complete(extra_body={"bad_words": [word]}).choices[0].text)
+
     def test_echo_and_ids(self):
         plain = self.complete(max_tokens=8)
         echoed = self.complete(max_tokens=8, echo=True)
@@ -140,7 +186,7 @@ class Clients(ServerCase):
 
     def test_errors_of_the_client(self):
         for fields, error, param in (({"model": "gpt-4"}, openai.NotFoundError, "model"), ({"temperature": -1}, openai.BadRequestError, "temperature"),
-                                     ({"n": 3}, openai.BadRequestError, "n"), ({"max_tokens": 600}, openai.BadRequestError, "max_tokens")):
+                                     ({"n": 0}, openai.BadRequestError, "n"), ({"max_tokens": 600}, openai.BadRequestError, "max_tokens")):
             with self.assertRaises(error) as caught:
                 self.complete(**fields)
             self.assertEqual(caught.exception.body["param"], param)
@@ -196,11 +242,11 @@ class Refusals(ServerCase):
 
     def test_fields(self):
         base = {"prompt": "Once", "max_tokens": 3}
-        for field, value in (("logprobs", 3), ("logit_bias", {"5": 1}), ("best_of", 4), ("suffix", "x"), ("response_format", {"type": "json_object"}),
-                             ("min_tokens", 2), ("stop_token_ids", [1]), ("priority", 1), ("structured_outputs", {"regex": "a"}), ("frobnicate", 1)):
+        for field, value in (("logprobs", 21), ("logit_bias", {"x": 1}), ("logit_bias", {"5": 101}), ("logit_bias", {"99999": 1}), ("best_of", 4), ("suffix", "x"), ("response_format", {"type": "json_object"}),
+                             ("min_tokens", 4), ("stop_token_ids", [99999]), ("allowed_token_ids", [99999]), ("bad_words", [""]), ("priority", 1), ("n", 129), ("structured_outputs", {"regex": "a"}), ("frobnicate", 1)):
             self.refused("/v1/completions", base | {field: value}, param=field)
         chat = {"messages": HELLO}
-        for field, value in (("tools", [{"type": "function"}]), ("functions", [{}]), ("logprobs", True), ("reasoning_effort", "high"), ("modalities", ["audio"])):
+        for field, value in (("tools", [{"type": "function"}]), ("functions", [{}]), ("logprobs", 3), ("top_logprobs", 3), ("reasoning_effort", "high"), ("modalities", ["audio"])):
             self.refused("/v1/chat/completions", chat | {field: value}, param=field)
 
     def test_neutral_values_ask_for_nothing(self):
@@ -258,7 +304,7 @@ class Refusals(ServerCase):
         good = {"$ref": "#/components/schemas/CompletionRequest", "components": {"schemas": schemas}}
         validator = jsonschema.Draft202012Validator(good)
         validator.validate({"prompt": "x", "temperature": 0.5, "n": 1, "seed": None})
-        for bad in ({}, {"prompt": "x", "n": 2}, {"prompt": "x", "temperature": -1}, {"prompt": "x", "frobnicate": 1}):
+        for bad in ({}, {"prompt": "x", "n": 0}, {"prompt": "x", "temperature": -1}, {"prompt": "x", "frobnicate": 1}):
             self.assertFalse(validator.is_valid(bad), bad)
 
 
