@@ -123,7 +123,9 @@ TEST(Request, NoFieldIsInBothTablesAndEverySchemaIsJson) {
   std::set<std::pair<std::string_view, unsigned>> seen;
   const auto add = [&](std::string_view name, unsigned endpoints) {
     for (const unsigned endpoint : {1u, 2u})
-      if ((endpoints & endpoint) != 0) EXPECT_TRUE(seen.insert({name, endpoint}).second) << name;
+      if ((endpoints & endpoint) != 0) {
+        EXPECT_TRUE(seen.insert({name, endpoint}).second) << name;
+      }
   };
   for (const Field& field : request_fields()) {
     add(field.name, field.endpoints);
