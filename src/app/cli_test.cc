@@ -152,7 +152,7 @@ TEST(CommandLine, HelpListsEveryFlag) {
 
 TEST(Completion, EveryShellKnowsEveryFlagAndChoice) {
   const auto commands = describe_command_line();
-  ASSERT_EQ(commands.size(), 5u);
+  ASSERT_EQ(commands.size(), 10u);
   for (const char* shell : {"bash", "zsh", "fish"}) {
     const std::string script = completion_script(shell, commands);
     for (const CommandSpec& command : commands) {
