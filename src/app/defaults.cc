@@ -87,10 +87,11 @@ Result<std::string> resolve_model(const std::string& model) {
   const auto stored = hub::Store(models_folder()).find(model);
   if (stored) return stored->path;
   if (stored.error().kind == ErrorKind::kInvalid) return pass(stored);
-  return fail(ErrorKind::kNotFound,
-              "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory, "
-              "or bring a model with folio pull",
-              weights::quote(model));
+  return fail(
+      ErrorKind::kNotFound,
+      "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory, "
+      "or bring a model with folio pull",
+      weights::quote(model));
 }
 
 Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, const std::string& model_path) {

@@ -11,8 +11,8 @@ using testing_support::greedy;
 using testing_support::load;
 using testing_support::prompt_of;
 
-// Sequences that only decode: planning, blocks, the forward pass, sampling and the streams, of one and of many.
-// What waits unread for its reader grows by doubling, tokens and text: once each in so many steps.
+// Sequences that only decode: planning, blocks, the forward pass, sampling and the streams, of one and of
+// many. What waits unread for its reader grows by doubling, tokens and text: once each in so many steps.
 TEST(EngineAllocation, ASteadyStepAllocatesNothing) {
   for (int threads : {1, 2})
     for (std::size_t streams : {1, 5}) {
@@ -27,7 +27,8 @@ TEST(EngineAllocation, ASteadyStepAllocatesNothing) {
       for (int i = 0; i < 36; ++i) ASSERT_TRUE(engine->step());
       const std::size_t before = folio::testing::allocations;
       for (int i = 0; i < 28; ++i) ASSERT_TRUE(engine->step());
-      EXPECT_LE(folio::testing::allocations - before, 2 * streams) << streams << " streams, " << threads << " threads";
+      EXPECT_LE(folio::testing::allocations - before, 2 * streams)
+          << streams << " streams, " << threads << " threads";
       ASSERT_FALSE(jobs.front().stream->finished()) << "the steps counted were steps of decoding";
     }
 }

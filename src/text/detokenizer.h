@@ -13,8 +13,8 @@
 
 namespace folio::text {
 
-// Where the tokens stand: at the beginning of a text, or after text that was decoded before. Only a beginning loses the
-// blank that an SPM vocabulary puts before it.
+// Where the tokens stand: at the beginning of a text, or after text that was decoded before. Only a beginning
+// loses the blank that an SPM vocabulary puts before it.
 enum class TextStart { kFresh, kContinued };
 
 class Detokenizer {

@@ -10,8 +10,8 @@
 
 namespace folio::golden {
 
-// Nats, of the production path from the float path, mean over the probed positions. Activations of about 16 bits cost a
-// 135M model some 2e-7; one int8 plane would cost 2e-3 to 8e-3.
+// Nats, of the production path from the float path, mean over the probed positions. Activations of about 16
+// bits cost a 135M model some 2e-7; one int8 plane would cost 2e-3 to 8e-3.
 inline constexpr double kMaxProbeDivergence = 1e-5;
 
 bool is_probe_folder(const std::filesystem::path& folder);
