@@ -89,8 +89,9 @@ void live(Eviction eviction, std::uint64_t seed) {
         static_cast<void>(cache->match(o.kv, o.tokens, Matching::kResume));
         cache->drop_partial_hit(o.kv);
         if (o.kv.computed() <= computed && cache->reserve(o.kv, computed) == Reserve::kDone &&
-            cache->swap_in(o.kv, o.tokens, *o.swapped))
+            cache->swap_in(o.kv, o.tokens, *o.swapped)) {
           EXPECT_EQ(o.kv.computed(), computed);
+        }
         o.swapped.reset();
       }
     } else {
