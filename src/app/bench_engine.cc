@@ -38,7 +38,9 @@ std::size_t RunShape::length() const { return depth + prompt + (generate == 0 ? 
 
 Result<BenchEngine> BenchEngine::load(BenchEngineOptions options) {
   options.engine.context_tokens = options.context_tokens;
-  options.engine.kv_tokens = options.kv_tokens;
+  // The scheduler admits a sequence while every running one could still take a block.
+  const std::size_t spare_tokens = kMaxStreams * options.engine.block_tokens;
+  options.engine.kv_tokens = options.kv_tokens == 0 ? 0 : options.kv_tokens + spare_tokens;
   options.engine.step_budget_ms = 0;  // every step as large as it may be: what is measured is the machine
   const Clock::time_point start = Clock::now();
   FOLIO_TRY(engine, engine::Engine::load(options.engine));
