@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::size_t kTaskBytes = std::size_t{24}
                                    << 10;  // weights a task reads at least: some microseconds of work
-constexpr std::size_t kRowBlockBytes = std::size_t{192}
+constexpr std::size_t kRowBlockBytes = std::size_t{64}
                                        << 10;  // activations that stay in the second-level cache
 constexpr std::size_t kMaxCalls = 4;
 
