@@ -49,7 +49,7 @@ Status check_fits(const engine::Engine& engine, std::size_t tokens, Situation si
 }
 
 std::vector<std::string> stop_texts(const engine::Engine& engine, std::vector<std::string> asked) {
-  if (engine.chat_template().name() == "transcript (fallback)") asked.emplace_back("\nUser:");
+  if (const auto text = engine.chat_template().stop_text(); !text.empty()) asked.emplace_back(text);
   return asked;
 }
 

@@ -6,9 +6,6 @@
 namespace folio::server {
 namespace {
 
-// A model without a chat template would go on with the next speaker.
-constexpr const char* kNextSpeaker = "\nUser:";
-
 // A BOS alone begins a text; anything else is gone on with.
 bool holds_text(const engine::Engine& engine, const std::vector<TokenId>& tokens) {
   return !std::ranges::all_of(tokens, [&](TokenId token) { return engine.tokenizer().is_special(token); });
@@ -19,8 +16,8 @@ engine::GenerationRequest to_engine(const Request& request, const engine::Engine
   made.sampling = request.sampling;
   if (request.max_tokens) made.max_tokens = *request.max_tokens;
   made.stop = request.stop;
-  if (request.endpoint == kChat && engine.chat_template().name() == "transcript (fallback)")
-    made.stop.emplace_back(kNextSpeaker);
+  const std::string_view next_speaker = engine.chat_template().stop_text();
+  if (request.endpoint == kChat && !next_speaker.empty()) made.stop.emplace_back(next_speaker);
   if (request.ignore_eos) made.end_tokens = engine::EndTokens::kIgnore;
   made.cache_salt = request.cache_salt;
   made.choices = request.n;

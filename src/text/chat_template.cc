@@ -89,6 +89,7 @@ struct ChatTemplate::State {
 
   FolioTemplate* rust = nullptr;
   std::string source;
+  std::string stop_text;
   std::string name = "model";
   TemplateTokens tokens;
 };
@@ -148,6 +149,7 @@ ChatTemplate ChatTemplate::fallback(const Tokenizer& tokenizer) {
   auto made = compile(has_chatml ? kChatMlTemplate : kTranscriptTemplate, std::move(tokens));
   FOLIO_CHECK(made.has_value(), "the built-in templates compile");
   made->state_->name = has_chatml ? "chatml (fallback)" : "transcript (fallback)";
+  if (!has_chatml) made->state_->stop_text = "\nUser:";
   return std::move(*made);
 }
 
@@ -165,5 +167,6 @@ Result<EncodedChat> ChatTemplate::encode(const Tokenizer& tokenizer, const ChatI
 
 std::string_view ChatTemplate::source() const { return state_->source; }
 std::string_view ChatTemplate::name() const { return state_->name; }
+std::string_view ChatTemplate::stop_text() const { return state_->stop_text; }
 
 }  // namespace folio::text

@@ -94,6 +94,9 @@ class ChatTemplate {
 
   [[nodiscard]] std::string_view source() const;
   [[nodiscard]] std::string_view name() const;  // "model", "chatml (fallback)", "transcript (fallback)"
+  // Ends an answer where no control token does: after a transcript the model goes on with the next speaker.
+  // Empty for the others.
+  [[nodiscard]] std::string_view stop_text() const;
 
  private:
   struct State;

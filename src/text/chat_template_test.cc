@@ -213,6 +213,8 @@ TEST(ChatTemplate, Fallbacks) {
   const Tokenizer without = Tokenizer::from_vocabulary(plain.vocabulary).value();
   const ChatTemplate second = ChatTemplate::fallback(without);
   EXPECT_EQ(*second.render(input), "<s>S\n\nUser: U\n\nAssistant:");
+  EXPECT_EQ(first.stop_text(), "");
+  EXPECT_EQ(second.stop_text(), "\nUser:");
 }
 
 }  // namespace
