@@ -7,7 +7,7 @@ Result<Answer> generate(engine::Engine& engine, engine::GenerationRequest reques
   Answer answer;
   bool stopping = false;
   for (;;) {
-    engine.step();
+    engine.step(listener.abandon_step);
     const engine::Delta delta = job.stream->take();
     if (!delta.text.empty() && !stopping) {
       answer.text += delta.text;

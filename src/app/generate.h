@@ -1,6 +1,7 @@
 // One answer from the engine, piece by piece, on the calling thread.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ struct Answer {
 struct Listener {
   std::function<void(std::string_view text)> on_text;  // each piece as it is decoded: whole UTF-8 characters
   std::function<bool()> wants_stop;  // asked after every step of the engine; true ends the answer
+  // While true a step is not carried through; to be cleared by wants_stop(), which then is true. Null: never.
+  const std::atomic<bool>* abandon_step = nullptr;
 };
 
 // Steps the engine until the answer is there. Requires: no other thread steps it. Errors: those of

@@ -115,7 +115,8 @@ void Repl::answer(const std::function<Result<Answer>(const Listener&)>& ask) {
             console.answer(text);
             in_line = !text.ends_with('\n');
           },
-      .wants_stop = [&] { return parts_.interrupted() || console.failure().has_value(); }};
+      .wants_stop = [&] { return parts_.interrupted() || console.failure().has_value(); },
+      .abandon_step = parts_.interrupt};
   const auto result = ask(listener);
   if (in_line) console.answer("\n");
   if (!result) {

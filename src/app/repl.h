@@ -2,6 +2,7 @@
 // Thread rule: one thread, which also steps the engine. Everything it is given outlives it.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <span>
 #include <string>
@@ -23,6 +24,7 @@ class Repl {
     LineSource& lines;
     Console& console;
     std::function<bool()> interrupted;                 // Ctrl-C since the last time it was asked?
+    const std::atomic<bool>* interrupt = nullptr;      // the same without taking it
     std::function<void(const std::string&)> remember;  // a line that was typed
     Statistics statistics = Statistics::kShow;
   };

@@ -86,7 +86,8 @@ Result<Answer> answer_once(Loaded& loaded, const RunOptions& options, const std:
   platform::SignalScope signals;
   return generate(engine, std::move(request),
                   {.on_text = [&](std::string_view text) { console.answer(text); },
-                   .wants_stop = [&] { return signals.take_interrupt() || console.failure().has_value(); }});
+                   .wants_stop = [&] { return signals.take_interrupt() || console.failure().has_value(); },
+                   .abandon_step = &signals.interrupt()});
 }
 
 ExitCode run_once(Loaded& loaded, const RunOptions& options, const std::string& prompt, Console& console) {
@@ -132,6 +133,7 @@ ExitCode run_chat(Loaded& loaded, const RunOptions& options, Console& console) {
              .lines = editor,
              .console = console,
              .interrupted = [&] { return signals.take_interrupt(); },
+             .interrupt = &signals.interrupt(),
              .remember =
                  [&](const std::string& line) {
                    editor.remember(line);

@@ -74,7 +74,9 @@ class Engine {
 
   // Advances generations by what the scheduler gives them. False: there is nothing to do. The first such step
   // after a busy one proves the accounts of the block pool (check_integrity()).
-  bool step();
+  // `abandon`, where given, ends a step early: once it is true the step stops at the next layer and leaves
+  // every sequence as it was; it must stay true until step() has returned.
+  bool step(const std::atomic<bool>* abandon = nullptr);
   // From now on submit() refuses.
   void stop_accepting();
   // Stops accepting and steps until every generation has ended.
@@ -114,7 +116,7 @@ class Engine {
   void drain_arrivals();
   void end_overdue();
   bool plan_step();
-  void build_batch();
+  void compute(const std::atomic<bool>* abandon);
   void sample_step();
   void calibrate();
   void check_when_idle();

@@ -6,14 +6,15 @@
 
 namespace folio::engine {
 
-bool Engine::step() {
+bool Engine::step(const std::atomic<bool>* abandon) {
   drain_arrivals();
   end_overdue();
   if (!plan_step()) {
     check_when_idle();
     return false;
   }
-  build_batch();
+  compute(abandon);
+  if (abandon != nullptr && *abandon) return true;  // planned again by the next step
   sample_step();
   calibrate();
   sequences_.remove_finished();
@@ -74,8 +75,9 @@ bool Engine::plan_step() {
   return !plan_.empty();
 }
 
-void Engine::build_batch() {
-  const model::Batch& batch = builder_.build(plan_, parts_.cache->geometry());
+void Engine::compute(const std::atomic<bool>* abandon) {
+  model::Batch batch = builder_.build(plan_, parts_.cache->geometry());
+  batch.abandon = abandon;
   parts_.model->forward(batch, parts_.cache->geometry(), parts_.cache->memory(), parts_.workspace,
                         *parts_.pool);
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <map>
 #include <thread>
@@ -49,6 +50,50 @@ TEST(Exactness, ChunksOfThePromptDoNotShow) {
             << model << " " << name(type) << " in chunks of " << chunk;
       }
     }
+}
+
+TEST(Exactness, AnAbandonedStepDoesNotShow) {
+  const auto engine = load({.model = kModels[2], .kv_type = KvType::kF16, .step_tokens = 32});
+  const auto request = greedy(prompt_of(150, 256), 12);
+  const Output expected = plain(kModels[2], KvType::kF16, request);
+  Output output;
+  const Job job = submit(*engine, request, 0, output);
+  std::atomic<bool> abandon = false;
+  for (int step = 0;; ++step) {
+    abandon = step % 3 != 0;
+    const std::size_t reported = output.logits.size();
+    if (!engine->step(&abandon)) break;
+    if (abandon) {
+      EXPECT_EQ(output.logits.size(), reported) << "nothing of an abandoned step is reported";
+    }
+    const Status sound = engine->check_integrity();
+    ASSERT_TRUE(sound.has_value()) << sound.error().message;
+  }
+  output.tokens = job.stream->take().tokens;
+  EXPECT_EQ(output, expected);
+}
+
+// One plane of activations instead of two: other numbers, the same contracts.
+TEST(Exactness, HoldsWithEightBitActivations) {
+  for (const std::string& model : {kModels[2], kModels[3]}) {
+    const EngineOptions options{
+        .model = model, .kv_type = KvType::kF16, .threads = 1, .arithmetic = kernels::Arithmetic::kInt8};
+    const auto request = greedy(prompt_of(150, 256), 12);
+    const Output expected = generate(*load(options), request);
+    EXPECT_NE(expected.logits, plain(model, KvType::kF16, request).logits) << "the option does nothing";
+    EngineOptions other = options;
+    other.step_tokens = 17;
+    EXPECT_EQ(generate(*load(other), request), expected) << model << " in chunks";
+    other.threads = 3;
+    EXPECT_EQ(generate(*load(other), request), expected) << model << " with 3 threads";
+    other.kv_use = KvUse::kRecompute;
+    EXPECT_EQ(generate(*load(other), request, 149).tokens, expected.tokens) << model << " recomputed";
+    const auto warm = load(options);
+    generate(*warm, request);
+    const Output again = generate(*warm, request, 149);
+    EXPECT_GT(again.stats.cached_tokens, 0u);
+    EXPECT_EQ(again.tokens, expected.tokens) << model << " from the cache";
+  }
 }
 
 TEST(Exactness, ThreadCountDoesNotShow) {

@@ -1,6 +1,7 @@
 // Batch: the tokens of one step, of any number of sequences, as the model takes them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
 
@@ -18,6 +19,9 @@ struct Batch {
   std::span<const kernels::KvSlot> slots;    // [rows]
   std::span<const kernels::AttentionSequence> sequences;
   std::span<const std::uint32_t> output_rows;  // rows whose logits are wanted, ascending
+  // Looked at between layers: once it is true the pass may end, and what it wrote is not to be used. It stays
+  // true until forward() has returned. Null: never.
+  const std::atomic<bool>* abandon = nullptr;
 };
 
 }  // namespace folio::model

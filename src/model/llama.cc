@@ -146,6 +146,7 @@ void Llama::forward(const Batch& batch, const kv::KvGeometry& geometry, std::spa
   embed(pass, embedding_, batch.tokens, workspace.hidden());
   compute_angles(pass, rope_, batch.positions);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (batch.abandon != nullptr && *batch.abandon) return;
     attention(pass, layers_[i], batch, kv::layer_view(geometry, memory, i));
     feed_forward(pass, layers_[i]);
   }

@@ -15,24 +15,21 @@ namespace {
 constexpr std::array kSignals = {SIGINT, SIGCONT, SIGWINCH};
 enum Index : std::size_t { kInterrupt, kResumed, kResized };
 
-std::array<volatile std::sig_atomic_t, kSignals.size()> noted{};
+std::array<std::atomic<bool>, kSignals.size()> noted{};
+static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler sets it");
 std::array<struct sigaction, kSignals.size()> before{};
 volatile std::sig_atomic_t wake_write = -1;
 
 extern "C" void note_signal(int signal) {
   for (std::size_t i = 0; i < kSignals.size(); ++i)
-    if (kSignals[i] == signal) noted[i] = 1;
+    if (kSignals[i] == signal) noted[i] = true;
   const int error = errno;
   if (const int fd = wake_write; fd >= 0) [[maybe_unused]]
     const ssize_t ignored = ::write(fd, "", 1);  // a full pipe wakes as well
   errno = error;
 }
 
-bool take(Index index) {
-  if (noted[index] == 0) return false;
-  noted[index] = 0;
-  return true;
-}
+bool take(Index index) { return noted[index].exchange(false); }
 
 }  // namespace
 
@@ -46,7 +43,7 @@ SignalScope::SignalScope() {
   action.sa_handler = note_signal;  // without SA_RESTART: a wait must return
   ::sigemptyset(&action.sa_mask);
   for (std::size_t i = 0; i < kSignals.size(); ++i) {
-    noted[i] = 0;
+    noted[i] = false;
     ::sigaction(kSignals[i], &action, &before[i]);
   }
 }
@@ -60,6 +57,7 @@ SignalScope::~SignalScope() {
   }
 }
 
+const std::atomic<bool>& SignalScope::interrupt() const { return noted[kInterrupt]; }
 bool SignalScope::take_interrupt() { return take(kInterrupt); }
 bool SignalScope::take_resumed() { return take(kResumed); }
 bool SignalScope::take_resized() { return take(kResized); }

@@ -1,6 +1,8 @@
 // Ctrl-C, a resumed job and a resized window as news that a program asks for, instead of interruptions.
 #pragma once
 
+#include <atomic>
+
 namespace folio::platform {
 
 enum class ReadByte { kByte, kEnd, kSignal };
@@ -18,6 +20,9 @@ class SignalScope {
   bool take_interrupt();  // Ctrl-C (SIGINT)
   bool take_resumed();    // back from Ctrl-Z (SIGCONT)
   bool take_resized();    // SIGWINCH
+
+  // True from Ctrl-C on until take_interrupt() is asked. Any thread may look.
+  const std::atomic<bool>& interrupt() const;
 
   // One byte from standard input; waits. kSignal: a signal has come, now or since the last call, and may have
   // been taken already; none that comes between two calls is missed.
