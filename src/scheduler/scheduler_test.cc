@@ -251,5 +251,30 @@ TEST(CalibratedCost, KnowsNothingOfWhatItHasNotSeenAndNeverGoesNegative) {
   EXPECT_EQ(cost.rates().fixed_ms, before);
 }
 
+// One that has caught up and is not done takes no part, with its blocks or without, until more is known of
+// it.
+TEST(Scheduler, WhoPausesGetsNoRowsAndMakesRoomOnlyForWhoCouldNotGoOnOtherwise) {
+  Lives lives({.max_num_seqs = 4, .max_num_batched_tokens = 64}, 4);
+  lives.arrive({.id = id(1), .known = 48}, 10);
+  lives.step();
+  lives.scheduler_.advance(id(1), 48, 48);
+  EXPECT_TRUE(lives.step().empty());
+  EXPECT_TRUE(lives.scheduler_.runs(id(1)));
+
+  lives.arrive({.id = id(3), .known = 40}, 1);  // three blocks, of which one is left
+  const StepPlan plan = lives.step();
+  EXPECT_THAT(plan.preempted, ::testing::ElementsAre(id(1)));
+  ASSERT_EQ(plan.items.size(), 1u);
+  EXPECT_EQ(plan.items[0], (PlannedRows{.sequence = id(3), .first = 0, .end = 40, .outputs = 1}));
+  EXPECT_FALSE(lives.scheduler_.runs(id(1)));
+  EXPECT_TRUE(lives.step().empty()) << "it still pauses";
+
+  lives.scheduler_.advance(id(1), 0, 49);
+  lives.lives_.at(id(1)).spec.known = 49;
+  const StepPlan again = lives.step();
+  ASSERT_EQ(again.items.size(), 1u);
+  EXPECT_EQ(again.items[0], (PlannedRows{.sequence = id(1), .first = 0, .end = 49, .outputs = 1}));
+}
+
 }  // namespace
 }  // namespace folio::scheduler::testing
