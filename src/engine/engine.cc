@@ -77,7 +77,7 @@ Status Engine::check_request(const GenerationRequest& request) const {
     return fail(
         ErrorKind::kTooLarge,
         "the prompt has {} tokens, but all blocks of the KV cache hold {} together; shorten it to {} or "
-        "raise --kv-tokens",
+        "give them more memory: --kv-tokens, or --kv-cache-memory-bytes of folio serve",
         request.prompt.size(), context_tokens_, room);
   if (request.prompt.size() > room)
     return fail(ErrorKind::kTooLarge,
