@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "app/generate.h"
+#include "base/hash.h"
 #include "text/utf8.h"
 #include "weights/json_text.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kIgnored[] = {"model", "user", "metadata", "store", "stream", "stream_options"};
+constexpr const char* kIgnored[] = {"model", "metadata", "store", "stream", "stream_options"};
 constexpr const char* kKnown[] = {"messages",
                                   "prompt",
                                   "max_tokens",
@@ -40,6 +41,7 @@ constexpr const char* kKnown[] = {"messages",
                                   "allowed_token_ids",
                                   "prompt_logprobs",
                                   "priority",
+                                  "user",
                                   "tools",
                                   "chat_template_kwargs"};
 
@@ -176,6 +178,9 @@ void read_limits(Body& body, BatchEndpoint endpoint, engine::GenerationRequest& 
   body.whole("priority", request.priority, -kMost, kMost);
   body.texts("stop", request.stop);
   body.text("cache_salt", request.cache_salt);
+  std::string user;
+  body.text("user", user);
+  if (!user.empty()) request.tenant = hash128({std::as_bytes(std::span(user))}).low;  // see --fair-users
   if (body.yes("ignore_eos")) request.end_tokens = engine::EndTokens::kIgnore;
   std::uint32_t count = 0;
   if (endpoint == BatchEndpoint::kChat) {

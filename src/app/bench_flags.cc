@@ -146,7 +146,9 @@ void add_output_flags(CLI::App* app, BenchOptions& bench) {
   const auto mode = [&bench](BenchMode wanted, const char* flag) {
     if (bench.mode != BenchMode::kRuns && bench.mode != wanted)
       refuse(
-          fmt::format("{} and another table were both given; give one of --overview and --probe-only", flag));
+          fmt::format("{} and another table were both given; give one of --overview, --engine, --slots and "
+                      "--probe-only",
+                      flag));
     bench.mode = wanted;
   };
   add_switch(app, "--json", [format] { format(BenchFormat::kJson, "--json"); }, "one JSON object", group);
@@ -157,6 +159,21 @@ void add_output_flags(CLI::App* app, BenchOptions& bench) {
       "another table: loading, memory, prefill, decode at two lengths, and\nwhat a token costs with the "
       "cache "
       "and without",
+      group);
+  add_switch(
+      app, "--engine", [mode] { mode(BenchMode::kEngine, "--engine"); },
+      "another table: many requests at once, prompts found in the cache,\nblocks shared, and what keeping "
+      "track "
+      "of all that costs",
+      group);
+  add_switch(
+      app, "--slots", [mode] { mode(BenchMode::kSlots, "--slots"); },
+      "of that table how many sequences find room where contiguous slots\nwould hold 8; takes no model",
+      group);
+  add_text(
+      app, "--trace", bench.trace, "FILE",
+      "requests for --engine to replay through the cache's bookkeeping:\nJSON lines with \"hash_ids\", as "
+      "Mooncake's",
       group);
   add_switch(
       app, "--probe-only", [mode] { mode(BenchMode::kProbeOnly, "--probe-only"); },
@@ -179,6 +196,7 @@ void define_bench(CLI::App* app, BenchOptions& bench) {
       "  folio bench model.gguf -p 256 -n 32 -b 1,8,32 --kv-cache-dtype bf16\n"
       "  folio bench model.gguf -p 0 -n 64 -d 4096,32768    decode at long contexts\n"
       "  folio bench model.gguf -p 16 -n 32 -d 1024 -b 8 --shared-prefix off,on\n"
+      "  folio bench --engine --trace mooncake.jsonl\n"
       "  folio bench --probe-only\n\n"
       "tok/s is the median of the repetitions, all streams together, with the least and the most.\n"
       "Operations: two for each multiply-add of the weight matrices (the output matrix for rows with logits\n"
@@ -201,14 +219,17 @@ Status check_bench(const BenchOptions& bench) {
   if (bench.mode == BenchMode::kProbeOnly && !bench.model.empty())
     return fail(ErrorKind::kInvalid,
                 "--probe-only measures the machine and takes no model; leave one of them out");
+  if (bench.mode == BenchMode::kSlots && !bench.model.empty())
+    return fail(ErrorKind::kInvalid, "--slots counts blocks and takes no model; leave one of them out");
+  if (!bench.trace.empty() && bench.mode != BenchMode::kEngine)
+    return fail(ErrorKind::kInvalid, "--trace is replayed by --engine only; give both");
   if (bench.mode == BenchMode::kProbeOnly && bench.probing == Probing::kSkip)
     return fail(ErrorKind::kInvalid, "--probe-only and --no-probe were both given; give one of them");
   if (bench.mode == BenchMode::kOverview && bench.probing == Probing::kSkip)
     return fail(ErrorKind::kInvalid,
                 "--overview shows shares of the machine's limits and cannot be had with --no-probe");
   if (bench.mode != BenchMode::kRuns && bench.format == BenchFormat::kCsv)
-    return fail(ErrorKind::kInvalid,
-                "--csv is for the rows of runs; with --overview or --probe-only use --json");
+    return fail(ErrorKind::kInvalid, "--csv is for the rows of runs; with another table use --json");
   return {};
 }
 
