@@ -260,6 +260,22 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                      o.mode = on ? server::Mode::kDevelopment : server::Mode::kNormal;
                    })});
 
+  flags.push_back({"ssl-certfile", "", "FILE",
+                   "speak TLS (https) with this certificate: PEM, the chain behind it", group,
+                   text_to(o.http.tls.certificate)});
+  flags.push_back({"ssl-keyfile", "", "FILE",
+                   "its private key: PEM, without a passphrase (default: in --ssl-certfile)", group,
+                   text_to(o.http.tls.key)});
+  flags.push_back({"ssl-ca-certs", "", "FILE", "who signs clients' certificates; needs --ssl-cert-reqs",
+                   group, text_to(o.http.tls.authorities)});
+  flags.push_back({"ssl-cert-reqs", "", "0|1|2",
+                   "certificates of clients: not asked for (0, default), verified where\nthere is one (1), "
+                   "demanded (2)",
+                   group, choice_to("ssl-cert-reqs", "0|1|2", [&o](const std::string& number) {
+                     using enum server::ClientCertificates;
+                     o.http.tls.clients = number == "0" ? kIgnore : number == "1" ? kVerify : kRequire;
+                   })});
+
   const std::string limits = "Limits";
   flags.push_back(
       {"max-connections", "", "N", "open at the same time (default 1024)", limits,

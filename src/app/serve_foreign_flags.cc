@@ -72,10 +72,9 @@ constexpr Foreign kForeign[] = {
     {"enable-lora", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
     {"max-logprobs", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"otlp-traces-endpoint", Takes::kValue, Treatment::kRefuse, "not supported yet"},
-    {"ssl-certfile", Takes::kValue, Treatment::kRefuse,
-     "not supported yet: put a TLS proxy (nginx, caddy) before --uds or 127.0.0.1"},
-    {"ssl-keyfile", Takes::kValue, Treatment::kRefuse,
-     "not supported yet: put a TLS proxy (nginx, caddy) before --uds or 127.0.0.1"},
+    {"enable-ssl-refresh", Takes::kNothing, Treatment::kRefuse,
+     "certificates are read once; start folio serve again when they change"},
+    {"ssl-ciphers", Takes::kValue, Treatment::kRefuse, "TLS 1.2 and 1.3 are spoken with OpenSSL's own list"},
 };
 
 Status treat(const Foreign& flag, const std::string& value, ServeOptions& options) {

@@ -45,10 +45,11 @@ def use_clients():
 
 
 class Server:
-    """folio serve on a free port. Use as a context manager; ends with SIGTERM and checks the exit status."""
+    """folio serve on a free port. Use as a context manager; ends with SIGTERM and checks the exit status. `tls` is the
+    client's ssl context, for a server with --ssl-certfile."""
 
-    def __init__(self, *arguments, environment=None, ends_with=0):
-        self.ends_with = ends_with
+    def __init__(self, *arguments, environment=None, ends_with=0, tls=None):
+        self.ends_with, self.tls = ends_with, tls
         variables = {key: value for key, value in os.environ.items() if not key.startswith(("FOLIO_", "VLLM_"))}
         if "FOLIO_ISA" in os.environ:
             variables["FOLIO_ISA"] = os.environ["FOLIO_ISA"]
@@ -58,12 +59,12 @@ class Server:
         self.notes = []
         for line in self.process.stderr:
             self.notes.append(line)
-            if found := re.search(r"serving (\S+) at (?:http://([\d.]+):(\d+)|unix:(\S+)): (\d+) KV blocks", line):
+            if found := re.search(r"serving (\S+) at (?:(https?)://([\d.]+):(\d+)|unix:(\S+)): (\d+) KV blocks", line):
                 break
         else:
             raise AssertionError(f"the server did not start: {''.join(self.notes)}")
-        self.model, self.host, self.port = found[1], found[2], int(found[3] or 0)
-        self.url = f"http://{self.host}:{self.port}"
+        self.model, self.host, self.port = found[1], found[3], int(found[4] or 0)
+        self.url = f"{found[2]}://{self.host}:{self.port}"
         self.reader = threading.Thread(target=self._read_notes, daemon=True)
         self.reader.start()
 
@@ -92,11 +93,13 @@ class Server:
             assert status == self.ends_with, f"the server ended with {status}: {''.join(self.notes)}"
 
     def connect(self, timeout=60):
-        return socket.create_connection((self.host, self.port), timeout=timeout)
+        plain = socket.create_connection((self.host, self.port), timeout=timeout)
+        return self.tls.wrap_socket(plain, server_hostname=self.host) if self.tls else plain
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body); a body that is no bytes is sent as JSON, a JSON answer comes as what it says."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        connection.sock = self.connect(timeout=120)
         with contextlib.closing(connection):
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, headers or {})

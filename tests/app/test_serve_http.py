@@ -95,7 +95,10 @@ class Protocol(ServerCase):
         self.assertEqual(status_of(body), 413)
         self.assertIn(b"--max-request-bytes", body)
         chunk = b"Transfer-Encoding: chunked\r\n\r\n2328\r\n" + b" " * 9000 + b"\r\n0\r\n\r\n"
-        self.assertEqual(status_of(exchange(self.server, b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n" + chunk)), 413)
+        start = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n"
+        self.assertEqual(status_of(exchange(self.server, start + chunk)), 413)
+        endless = b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 100_000
+        self.assertEqual(status_of(exchange(self.server, start + endless)), 431, "the line before a chunk has no end")
 
     def test_malformed(self):
         chunked = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
