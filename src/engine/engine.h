@@ -103,6 +103,7 @@ class Engine {
   std::uint64_t preemptions() const { return scheduler_.preemptions(); }
   scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
   std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
+  std::size_t last_step_tokens() const { return shape_.rows; }  // the thread of step()
   MemoryUse memory_use() const;
 
  private:

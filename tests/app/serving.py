@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -19,19 +20,24 @@ import unittest
 import program
 
 SKIPPED = 77
-REQUIREMENTS = ("openai==2.54.0", "prometheus-client==0.26.0", "jsonschema==4.26.0")
+CLIENTS = ("openai==2.54.0", "prometheus-client==0.26.0", "jsonschema==4.26.0")
+TOOLS = ("schemathesis==4.32.5", "langchain-openai==1.7.3", "langchain-core==1.7.2")  # these want another openai
 
 
-def use_clients():
-    """Puts the real clients on the path: installed once below the user's cache. Without a network the test is not run."""
+def client_home():
+    """The folder below the user's cache where what tests install is kept."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    home = pathlib.Path(os.environ.get("FOLIO_HOME") or os.path.join(cache, "folio"))
-    key = hashlib.sha256(repr((REQUIREMENTS, sys.version_info[:2])).encode()).hexdigest()[:12]
-    folder = home / "test-clients" / key
+    return pathlib.Path(os.environ.get("FOLIO_HOME") or os.path.join(cache, "folio")) / "test-clients"
+
+
+def use_clients(packages=CLIENTS):
+    """Puts packages on the path: installed once below the user's cache. Without a network the test is not run."""
+    key = hashlib.sha256(repr((packages, sys.version_info[:2])).encode()).hexdigest()[:12]
+    folder = client_home() / key
     if not folder.exists():
         work = folder.with_name(f"{key}.{os.getpid()}")
         pip = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", work,
-                              *REQUIREMENTS], capture_output=True, text=True)
+                              *packages], capture_output=True, text=True)
         if pip.returncode != 0:
             shutil.rmtree(work, ignore_errors=True)
             why = (pip.stderr.strip().splitlines() or ["pip said nothing"])[-1]
@@ -42,6 +48,27 @@ def use_clients():
         with contextlib.suppress(OSError):
             work.rename(folder)  # another run may have been first
     sys.path.insert(0, str(folder))
+    return folder
+
+
+def promtool():
+    """Prometheus' checker: the one on PATH, else out of Debian's package without installing that (a service comes with
+    it). Skips where there is neither."""
+    if found := shutil.which("promtool"):
+        return found
+    program_file = client_home() / "promtool"
+    if not program_file.exists():
+        client_home().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=client_home()) as folder:
+            command = "apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool"
+            try:
+                done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=300)
+            except subprocess.TimeoutExpired:
+                raise unittest.SkipTest("promtool could not be fetched within 5 minutes")
+            if done.returncode != 0:
+                raise unittest.SkipTest("promtool is not on PATH, and apt-get cannot download the package prometheus")
+            os.replace(os.path.join(folder, "usr/bin/promtool"), program_file)
+    return str(program_file)
 
 
 class Server:
