@@ -66,6 +66,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .api_keys = options.api_keys,
       .allowed_origins = options.allowed_origins,
       .max_queued_requests = options.max_queued_requests,
+      .stream_interval = options.stream_interval,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? server::Priorities::kUse

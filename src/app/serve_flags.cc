@@ -255,6 +255,9 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    switch_to("enable-prompt-tokens-details", [&o](bool on) {
                      o.cached_tokens = on ? server::CachedTokens::kShow : server::CachedTokens::kHide;
                    })});
+  flags.push_back({"stream-interval", "", "N", "tokens of a stream in one event, after the first (default 1)",
+                   group,
+                   count_to("stream-interval", {1, 1024}, [&o](std::size_t n) { o.stream_interval = n; })});
   flags.push_back({"dev-mode", "", "", "/reset_prefix_cache, for development; VLLM_SERVER_DEV_MODE=1 too",
                    group, switch_to("dev-mode", [&o](bool on) {
                      o.mode = on ? server::Mode::kDevelopment : server::Mode::kNormal;

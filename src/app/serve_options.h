@@ -31,6 +31,7 @@ struct ServeOptions {
   std::string generation_config = "auto";  // "auto", "vllm" or a folder
   std::optional<std::uint64_t> seed;
   std::size_t max_queued_requests = 1024;
+  std::size_t stream_interval = 1;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   server::CachedTokens cached_tokens = server::CachedTokens::kShow;
