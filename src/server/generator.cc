@@ -48,6 +48,7 @@ platform::Work Generator::work() {
               .waiting = engine_->waiting(),
               .preemptions = engine_->preemptions(),
               .steps = steps_,
+              .integrity_checks = engine_->integrity_checks(),
               .kv = engine_->kv_stats()});
   on_news_();
   return stepped ? platform::Work::kMore : platform::Work::kNone;

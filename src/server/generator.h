@@ -40,6 +40,7 @@ struct EngineState {
   std::size_t running = 0, waiting = 0;
   std::uint64_t preemptions = 0;
   StepSizes steps;
+  std::uint64_t integrity_checks = 0;
   kv::KvStats kv;
 };
 

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "platform/thread_name.h"
 #include "server/connection.h"
 
 namespace folio::server {
@@ -79,6 +80,7 @@ struct HttpServer::State {
       : pool{.limits = limits, .handler = handler, .tls = nullptr, .open = {}} {}
 
   Status open(const HttpOptions& options) {
+    asio::post(workers, [] { platform::name_this_thread("folio-prepare"); });
     if (!options.tls.certificate.empty()) {
       FOLIO_TRY(tls, TlsContext::load(options.tls));
       pool.tls = std::move(tls);

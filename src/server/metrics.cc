@@ -125,6 +125,9 @@ struct Metrics::State {
       counter("folio:kv_copied_blocks_total", "KV blocks copied before a write, because they were shared");
   Counter& merged =
       counter("folio:kv_merged_blocks_total", "KV blocks computed twice at the same time and kept once");
+  Counter& integrity_checks =
+      counter("folio:kv_integrity_checks_total",
+              "Times that the accounts of the KV blocks were proved, after a busy time");
 
   Histogram& step_tokens = histogram("vllm:iteration_tokens_total", "Tokens that each step computed",
                                      Buckets(StepSizes::kBounds.begin(), StepSizes::kBounds.end()));
@@ -233,6 +236,7 @@ std::string Metrics::text(const ServerState& state) {
   State::raise(s.preemptions, engine.preemptions);
   State::raise(s.evicted, engine.kv.evicted_blocks);
   State::raise(s.copied, engine.kv.copied_blocks);
+  State::raise(s.integrity_checks, engine.integrity_checks);
   State::raise(s.merged, engine.kv.merged_blocks);
   return prometheus::TextSerializer().Serialize(s.registry.Collect());
 }
