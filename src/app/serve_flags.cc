@@ -41,6 +41,15 @@ Set seconds_to(std::string flag, double& target) {
   };
 }
 
+// Above 0 and at most 1.
+Result<double> parse_share(std::string_view flag, const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value > 0 && value <= 1))
+    return fail(ErrorKind::kInvalid, "--{} takes a number above 0 and at most 1, not '{}'", flag, text);
+  return value;
+}
+
 Set switch_to(std::string flag, std::function<void(bool)> set) {
   return [flag = std::move(flag), set = std::move(set)](Values values) -> Status {
     const std::string& text = values.back();
@@ -175,6 +184,19 @@ void add_kv_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
          return fail(ErrorKind::kUnsupported,
                      "--kv-cache-dtype takes auto, f32, f16 or bf16; '{}' is not supported yet", given);
        }});
+}
+
+void add_kv_metrics_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
+  const std::string group = "KV cache";
+  flags.push_back({"kv-cache-metrics", "", "",
+                   "measure how long cached blocks stay and are idle: vllm:kv_block_*_seconds", group,
+                   switch_to("kv-cache-metrics", [&o](bool on) { o.kv_metrics = on; })});
+  flags.push_back({"kv-cache-metrics-sample", "", "SHARE", "of so many of the blocks, up to 1 (default 0.01)",
+                   group, [&o](Values values) -> Status {
+                     FOLIO_TRY(share, parse_share("kv-cache-metrics-sample", values.back()));
+                     o.kv_metrics_share = share;
+                     return {};
+                   }});
 }
 
 void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
@@ -328,6 +350,7 @@ std::vector<ServeFlag> serve_flags(ServeOptions& options) {
   std::vector<ServeFlag> flags;
   add_model_flags(flags, options);
   add_kv_flags(flags, options);
+  add_kv_metrics_flags(flags, options);
   add_step_flags(flags, options);
   add_http_flags(flags, options);
   flags.push_back(

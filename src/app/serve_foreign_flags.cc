@@ -70,9 +70,6 @@ constexpr Foreign kForeign[] = {
 
     // Not yet.
     {"kv-cache-dtype-skip-layers", Takes::kValue, Treatment::kRefuse, "all layers store the same type"},
-    {"kv-cache-metrics", Takes::kNothing, Treatment::kRefuse,
-     "not supported yet; folio:kv_evicted_blocks_total says how much is lost"},
-    {"kv-cache-metrics-sample", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"kv-offloading-backend", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"kv-sharing-fast-prefill", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
     {"prefix-match-unit", Takes::kValue, Treatment::kRefuse,

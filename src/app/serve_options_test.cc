@@ -104,7 +104,7 @@ TEST(ServeOptions, ForeignFlagsWarnOrAreRefusedByName) {
        std::vector<std::vector<std::string>>{{"serve", "--no-enable-prefix-caching"},
                                              {"serve", "--pipeline-parallel-size", "2"},
                                              {"serve", "--logprobs-mode", "processed_logits"},
-                                             {"serve", "--kv-cache-metrics"},
+                                             {"serve", "--watermark", "0.1"},
                                              {"serve", "--kv-transfer-config", "{}"}}) {
     const auto parsed = parse_command_line(refused);
     ASSERT_FALSE(parsed) << refused[1];

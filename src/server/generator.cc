@@ -44,11 +44,13 @@ platform::Work Generator::work() {
   while (auto command = commands_.try_pop()) (*command)();
   const bool stepped = engine_->step();
   if (stepped && engine_->last_step_tokens() > 0) steps_.add(engine_->last_step_tokens());
+  const kv::BlockResidency* residency = engine_->kv_residency();
   state_.put({.running = engine_->running(),
               .waiting = engine_->waiting(),
               .preemptions = engine_->preemptions(),
               .steps = steps_,
               .integrity_checks = engine_->integrity_checks(),
+              .residency = residency == nullptr ? std::nullopt : std::optional(residency->times()),
               .kv = engine_->kv_stats()});
   on_news_();
   return stepped ? platform::Work::kMore : platform::Work::kNone;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/bounded_queue.h"
@@ -41,6 +42,7 @@ struct EngineState {
   std::uint64_t preemptions = 0;
   StepSizes steps;
   std::uint64_t integrity_checks = 0;
+  std::optional<kv::ResidencyTimes> residency;  // where it is measured
   kv::KvStats kv;
 };
 

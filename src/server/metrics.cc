@@ -68,13 +68,31 @@ struct Metrics::State {
   Histogram& histogram(const std::string& name, const std::string& help, const Buckets& buckets) {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels, buckets);
   }
-  // Adds the steps since the last look.
-  void add(const StepSizes& steps) {
+  // Adds what came since the last look to a histogram.
+  template <typename Counts>
+  static void add(Histogram& histogram, const Counts& now, const Counts& before, double sum) {
     std::vector<double> more;
-    for (std::size_t i = 0; i < steps.steps.size(); ++i)
-      more.push_back(static_cast<double>(steps.steps[i] - counted_steps.steps[i]));
-    step_tokens.ObserveMultiple(more, static_cast<double>(steps.tokens - counted_steps.tokens));
+    for (std::size_t i = 0; i < now.size(); ++i) more.push_back(static_cast<double>(now[i] - before[i]));
+    histogram.ObserveMultiple(more, sum);
+  }
+  void add(const StepSizes& steps) {
+    add(step_tokens, steps.steps, counted_steps.steps,
+        static_cast<double>(steps.tokens - counted_steps.tokens));
     counted_steps = steps;
+  }
+  void add(const kv::ResidencyTimes& times) {
+    const auto one = [this](const std::string& name, const std::string& help, const kv::TimeHistogram& now,
+                            const kv::TimeHistogram& before) {
+      add(histogram(name, help, Buckets(now.kBounds.begin(), now.kBounds.end())), now.counts, before.counts,
+          now.sum_s - before.sum_s);
+    };
+    one("vllm:kv_block_lifetime_seconds", "From the completion of a sampled KV block to its eviction",
+        times.lifetime, counted_times.lifetime);
+    one("vllm:kv_block_idle_before_evict_seconds", "From the last use of a sampled KV block to its eviction",
+        times.idle_before_eviction, counted_times.idle_before_eviction);
+    one("vllm:kv_block_reuse_gap_seconds", "Between uses of a sampled KV block", times.reuse_gap,
+        counted_times.reuse_gap);
+    counted_times = times;
   }
   // Raises a counter to a total that the engine keeps.
   static void raise(Counter& counter, std::uint64_t total) {
@@ -132,6 +150,7 @@ struct Metrics::State {
   Histogram& step_tokens = histogram("vllm:iteration_tokens_total", "Tokens that each step computed",
                                      Buckets(StepSizes::kBounds.begin(), StepSizes::kBounds.end()));
   StepSizes counted_steps;
+  kv::ResidencyTimes counted_times;
   Histogram& first_token_s =
       histogram("vllm:time_to_first_token_seconds", "From the request to its first token", kFirstTokenS);
   Histogram& next_token_s =
@@ -222,6 +241,7 @@ std::string Metrics::text(const ServerState& state) {
   s.waiting_deferred.Set(0);
   s.awake.Set(1);
   s.add(engine.steps);
+  if (engine.residency) s.add(*engine.residency);
   const double usage = engine.kv.blocks == 0 ? 0
                                              : static_cast<double>(engine.kv.in_use_blocks) /
                                                    static_cast<double>(engine.kv.blocks);

@@ -193,7 +193,8 @@ class Soak(ServerCase):
         self.assertEqual(after[1], before[1], "threads")
         third = len(resident) // 3
         growth_kb = statistics.median(resident[-third:]) - statistics.median(resident[:third])
-        self.assertLess(growth_kb, 8_192, "resident KB")
+        if "build-tsan" not in program.FOLIO:  # whose own records grow
+            self.assertLess(growth_kb, 8_192, "resident KB")
         self.assertEqual(self.server.metric("folio:kv_blocks", state="in_use"), 0)
         total = sum(self.server.metric("folio:kv_blocks", state=state) for state in ("free", "cached"))
         self.assertEqual(total, 160)
