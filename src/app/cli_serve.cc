@@ -41,6 +41,9 @@ void define_serve(CLI::App* app, Assignments& to) {
       "  folio serve                                      the default model at http://127.0.0.1:8000/v1\n"
       "  folio serve Llama-3.2-1B-Instruct-Q4_K_M.gguf --port 8001 --kv-cache-memory-bytes 8G\n"
       "  folio serve --config folio.yaml --api-key \"$KEY\"\n\n"
+      "Limits without a flag: JSON is nested at most 32 deep and has at most 10000 keys; a request has at "
+      "most "
+      "128\nprompts, 128 answers to each, and 64 stop texts.\n\n"
       "Ctrl-C or SIGTERM lets requests end and takes no new ones; a second one ends at once. vLLM's flags "
       "for\n"
       "GPUs are accepted with a warning. docs/serving.md says what the API takes.");

@@ -43,6 +43,7 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const ServeOptions& options,
   engine.model = path;
   FOLIO_TRY(tokens, kv_tokens(options, path));
   engine.kv_tokens = tokens;
+  if (options.kv_metrics) engine.residency_share = options.kv_metrics_share;
   ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
   engine.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
   return engine::Engine::load(engine);
@@ -66,6 +67,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .api_keys = options.api_keys,
       .allowed_origins = options.allowed_origins,
       .max_queued_requests = options.max_queued_requests,
+      .stream_interval = options.stream_interval,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? server::Priorities::kUse

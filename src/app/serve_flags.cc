@@ -41,6 +41,15 @@ Set seconds_to(std::string flag, double& target) {
   };
 }
 
+// Above 0 and at most 1.
+Result<double> parse_share(std::string_view flag, const std::string& text) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || !(value > 0 && value <= 1))
+    return fail(ErrorKind::kInvalid, "--{} takes a number above 0 and at most 1, not '{}'", flag, text);
+  return value;
+}
+
 Set switch_to(std::string flag, std::function<void(bool)> set) {
   return [flag = std::move(flag), set = std::move(set)](Values values) -> Status {
     const std::string& text = values.back();
@@ -177,6 +186,19 @@ void add_kv_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
        }});
 }
 
+void add_kv_metrics_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
+  const std::string group = "KV cache";
+  flags.push_back({"kv-cache-metrics", "", "",
+                   "measure how long cached blocks stay and are idle: vllm:kv_block_*_seconds", group,
+                   switch_to("kv-cache-metrics", [&o](bool on) { o.kv_metrics = on; })});
+  flags.push_back({"kv-cache-metrics-sample", "", "SHARE", "of so many of the blocks, up to 1 (default 0.01)",
+                   group, [&o](Values values) -> Status {
+                     FOLIO_TRY(share, parse_share("kv-cache-metrics-sample", values.back()));
+                     o.kv_metrics_share = share;
+                     return {};
+                   }});
+}
+
 void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   const std::string group = "Scheduling and computing";
   flags.push_back(
@@ -255,9 +277,28 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    switch_to("enable-prompt-tokens-details", [&o](bool on) {
                      o.cached_tokens = on ? server::CachedTokens::kShow : server::CachedTokens::kHide;
                    })});
+  flags.push_back({"stream-interval", "", "N", "tokens of a stream in one event, after the first (default 1)",
+                   group,
+                   count_to("stream-interval", {1, 1024}, [&o](std::size_t n) { o.stream_interval = n; })});
   flags.push_back({"dev-mode", "", "", "/reset_prefix_cache, for development; VLLM_SERVER_DEV_MODE=1 too",
                    group, switch_to("dev-mode", [&o](bool on) {
                      o.mode = on ? server::Mode::kDevelopment : server::Mode::kNormal;
+                   })});
+
+  flags.push_back({"ssl-certfile", "", "FILE",
+                   "speak TLS (https) with this certificate: PEM, the chain behind it", group,
+                   text_to(o.http.tls.certificate)});
+  flags.push_back({"ssl-keyfile", "", "FILE",
+                   "its private key: PEM, without a passphrase (default: in --ssl-certfile)", group,
+                   text_to(o.http.tls.key)});
+  flags.push_back({"ssl-ca-certs", "", "FILE", "who signs clients' certificates; needs --ssl-cert-reqs",
+                   group, text_to(o.http.tls.authorities)});
+  flags.push_back({"ssl-cert-reqs", "", "0|1|2",
+                   "certificates of clients: not asked for (0, default), verified where\nthere is one (1), "
+                   "demanded (2)",
+                   group, choice_to("ssl-cert-reqs", "0|1|2", [&o](const std::string& number) {
+                     using enum server::ClientCertificates;
+                     o.http.tls.clients = number == "0" ? kIgnore : number == "1" ? kVerify : kRequire;
                    })});
 
   const std::string limits = "Limits";
@@ -309,6 +350,7 @@ std::vector<ServeFlag> serve_flags(ServeOptions& options) {
   std::vector<ServeFlag> flags;
   add_model_flags(flags, options);
   add_kv_flags(flags, options);
+  add_kv_metrics_flags(flags, options);
   add_step_flags(flags, options);
   add_http_flags(flags, options);
   flags.push_back(

@@ -23,6 +23,8 @@ struct ServeOptions {
   std::string model;             // empty: the default model
   engine::EngineOptions engine;  // but for its model and kv_tokens
   std::optional<std::size_t> kv_bytes, kv_blocks;
+  bool kv_metrics = false;
+  double kv_metrics_share = 0.01;  // counts with kv_metrics only
   server::HttpOptions http;
   std::vector<std::string> model_names;  // empty: from the model's file
   std::vector<std::string> api_keys;
@@ -31,6 +33,7 @@ struct ServeOptions {
   std::string generation_config = "auto";  // "auto", "vllm" or a folder
   std::optional<std::uint64_t> seed;
   std::size_t max_queued_requests = 1024;
+  std::size_t stream_interval = 1;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   server::CachedTokens cached_tokens = server::CachedTokens::kShow;

@@ -94,6 +94,8 @@ class Engine {
   const model::Model& model() const { return *parts_.model; }
   const kv::KvGeometry& kv_geometry() const { return parts_.cache->geometry(); }
   kv::KvStats kv_stats() const { return parts_.cache->stats(); }
+  // Null: none is measured. The thread of step().
+  const kv::BlockResidency* kv_residency() const { return parts_.cache->residency(); }
   // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
   [[nodiscard]] kv::Reset reset_prefix_cache() { return parts_.cache->reset(); }
   [[nodiscard]] Status check_integrity() const { return parts_.cache->check_integrity(); }
@@ -105,6 +107,9 @@ class Engine {
   std::uint64_t preemptions() const { return scheduler_.preemptions(); }
   scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
   std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
+  // Times that check_integrity() was proved after a busy step; the thread of step().
+  std::uint64_t integrity_checks() const { return integrity_checks_; }
+  std::size_t last_step_tokens() const { return shape_.rows; }  // the thread of step()
   MemoryUse memory_use() const;
 
  private:
@@ -161,6 +166,7 @@ class Engine {
   scheduler::StepShape shape_;  // of plan_
   double step_started_ms_ = 0;
   bool checked_ = true;  // the accounts of blocks, since the last busy step
+  std::uint64_t integrity_checks_ = 0;
 };
 
 }  // namespace folio::engine

@@ -138,15 +138,17 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                         .arithmetic = options.arithmetic,
                                         .quantize = options.quantize,
                                         .context_tokens = context});
-  FOLIO_TRY(cache,
-            kv::KvCache::create({.geometry = geometry,
-                                 .blocks = choose_blocks(options, geometry, context),
-                                 .name_space = std::as_bytes(std::span(space)),
-                                 .prefix_caching = options.kv_use == KvUse::kCache ? kv::PrefixCaching::kOn
-                                                                                   : kv::PrefixCaching::kOff,
-                                 .eviction = options.eviction,
-                                 .attention_share = guess.attention_ms / guess.linear_ms,
-                                 .swap_blocks = options.swap_bytes / geometry.block_bytes()}));
+  FOLIO_TRY(cache, kv::KvCache::create(
+                       {.geometry = geometry,
+                        .blocks = choose_blocks(options, geometry, context),
+                        .name_space = std::as_bytes(std::span(space)),
+                        .prefix_caching = options.kv_use == KvUse::kCache ? kv::PrefixCaching::kOn
+                                                                          : kv::PrefixCaching::kOff,
+                        .eviction = options.eviction,
+                        .attention_share = guess.attention_ms / guess.linear_ms,
+                        .swap_blocks = options.swap_bytes / geometry.block_bytes(),
+                        .residency = {.share = options.residency_share,
+                                      .now_s = [time = SteadyTime()] { return time.now_ms() / 1000; }}}));
   auto cost = std::make_unique<scheduler::CalibratedCost>(guess);
   return assemble({.kernels = kernels,
                    .pool = std::move(pool),

@@ -36,6 +36,8 @@ struct EngineOptions {
   std::uint32_t block_tokens = 16;
   // Which cached blocks are lost first when room is needed.
   kv::Eviction eviction = kv::Eviction::kLru;
+  // Share of the cached blocks whose lifetimes are measured, 0 to 1; see kv/block_residency.h.
+  double residency_share = 0;
   // RAM for the blocks of preempted sequences, where bringing them back is predicted to be faster than
   // computing them again; 0: none.
   std::size_t swap_bytes = 0;

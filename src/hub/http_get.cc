@@ -5,8 +5,10 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/parser.hpp>
 #include <charconv>
 #include <variant>
 
@@ -27,6 +29,10 @@ struct Url {
   std::string host, port, target;
 };
 
+bool is_plain(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
 Result<Url> parse_url(const std::string& text) {
   Url url{.tls = text.starts_with("https://")};
   if (!url.tls && !text.starts_with("http://"))
@@ -37,8 +43,7 @@ Result<Url> parse_url(const std::string& text) {
   url.host = authority.substr(0, colon);
   url.port = colon == std::string::npos ? (url.tls ? "443" : "80") : authority.substr(colon + 1);
   url.target = slash == text.size() ? "/" : text.substr(slash, text.find('#') - slash);
-  const bool plain = std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
-  if (url.host.empty() || !plain) return fail(ErrorKind::kInvalid, "'{}' is no URL", text);
+  if (url.host.empty() || !is_plain(text)) return fail(ErrorKind::kInvalid, "'{}' is no URL", text);
   return url;
 }
 
@@ -48,7 +53,7 @@ std::string join_url(const Url& base, const std::string& location) {
                      location.starts_with('/') ? "" : "/", location);
 }
 
-// Asynchronous operations, each waited for, so that silence is an error.
+// Asynchronous operations, each waited for, so that silence is an error. Beast only parses.
 class Connection {
  public:
   explicit Connection(const Url& url)
@@ -72,47 +77,73 @@ class Connection {
     return wait(error, "trusted");
   }
 
-  Status send(const http::request<http::empty_body>& request) {
+  Status send(const std::string& request) {
     ErrorCode error;
     const auto done = [&](ErrorCode e, std::size_t) { error = e; };
     if (url_.tls)
-      http::async_write(stream_, request, done);
+      asio::async_write(stream_, asio::buffer(request), done);
     else
-      http::async_write(socket(), request, done);
+      asio::async_write(socket(), asio::buffer(request), done);
     return wait(error, "written to");
   }
 
   Status read_head(Parser& parser) {
-    ErrorCode error;
-    const auto done = [&](ErrorCode e, std::size_t) { error = e; };
-    if (url_.tls)
-      http::async_read_header(stream_, buffer_, parser, done);
-    else
-      http::async_read_header(socket(), buffer_, parser, done);
-    return wait(error, "read from");
+    while (!parser.is_header_done()) FOLIO_TRY_STATUS(advance(parser));
+    return {};
   }
 
   // The next piece of the body; empty at its end.
   Result<std::string_view> read_body(Parser& parser) {
-    if (parser.is_done()) return std::string_view();
     auto& body = parser.get().body();
     body.data = piece_.data();
     body.size = piece_.size();
     body.more = true;
-    ErrorCode error;
-    const auto done = [&](ErrorCode e, std::size_t) {
-      error = e == http::error::need_buffer ? ErrorCode() : e;
-    };
-    if (url_.tls)
-      http::async_read_some(stream_, buffer_, parser, done);
-    else
-      http::async_read_some(socket(), buffer_, parser, done);
-    FOLIO_TRY_STATUS(wait(error, "read from"));
+    while (body.size == piece_.size() && !parser.is_done()) FOLIO_TRY_STATUS(advance(parser));
     return std::string_view(piece_.data(), piece_.size() - body.size);
   }
 
  private:
   Tcp::socket& socket() { return stream_.next_layer(); }
+
+  // Gives the parser what is there; receives where that is not enough.
+  Status advance(Parser& parser) {
+    std::size_t used = 0;
+    if (input_.size() > 0) {
+      ErrorCode error;
+      used = parser.put(input_.data(), error);
+      input_.consume(used);
+      if (error && error != http::error::need_more && error != http::error::need_buffer) return broken(error);
+      if (error == http::error::need_buffer) return {};
+    }
+    return used > 0 ? Status() : receive(parser);
+  }
+
+  Status receive(Parser& parser) {
+    if (input_.size() > kMaxHeadBytes) return broken(http::error::header_limit);
+    ErrorCode error;
+    std::size_t bytes = 0;
+    bool ended = false;
+    const auto done = [&](ErrorCode e, std::size_t count) {
+      ended = e == asio::error::eof;
+      error = ended ? ErrorCode() : e;
+      bytes = count;
+    };
+    const auto room = input_.prepare(kPieceBytes);
+    if (url_.tls)
+      stream_.async_read_some(room, done);
+    else
+      socket().async_read_some(room, done);
+    FOLIO_TRY_STATUS(wait(error, "read from"));
+    input_.commit(bytes);
+    if (!ended) return {};
+    if (!parser.got_some()) return broken(http::error::end_of_stream);
+    parser.put_eof(error);
+    return error ? broken(error) : Status();
+  }
+
+  Status broken(const ErrorCode& error) const {
+    return fail(ErrorKind::kIo, "{} cannot be read from: {}", url_.host, error.message());
+  }
 
   // Runs what was started. `error` is the operation's, set by its handler.
   Status wait(const ErrorCode& error, std::string_view what) {
@@ -132,7 +163,7 @@ class Connection {
   asio::io_context io_{1};
   asio::ssl::context context_;
   asio::ssl::stream<Tcp::socket> stream_;
-  boost::beast::flat_buffer buffer_;
+  boost::beast::flat_buffer input_;
   std::string piece_ = std::string(kPieceBytes, '\0');
 };
 
@@ -174,23 +205,23 @@ GetResponse read_response(const Parser& parser) {
   return response;
 }
 
-http::request<http::empty_body> make_request(const Url& url, const GetRequest& from,
-                                             const std::string& token) {
-  http::request<http::empty_body> request(http::verb::get, url.target, 11);
-  request.set(http::field::host,
-              url.port == "443" || url.port == "80" ? url.host : url.host + ":" + url.port);
-  request.set(http::field::user_agent, "folio");
-  request.set(http::field::accept, "*/*");
-  request.set(http::field::connection, "close");
-  if (from.offset > 0) request.set(http::field::range, fmt::format("bytes={}-", from.offset));
-  if (!token.empty()) request.set(http::field::authorization, "Bearer " + token);
-  return request;
+std::string make_request(const Url& url, const GetRequest& from, const std::string& token) {
+  const bool usual = url.port == "443" || url.port == "80";
+  std::string text =
+      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: folio\r\nAccept: */*\r\nConnection: close\r\n",
+                  url.target, usual ? url.host : url.host + ":" + url.port);
+  if (from.offset > 0) text += fmt::format("Range: bytes={}-\r\n", from.offset);
+  if (!token.empty()) text += fmt::format("Authorization: Bearer {}\r\n", token);
+  return text + "\r\n";
 }
 
 }  // namespace
 
 Result<GetResponse> http_get(const GetRequest& request, const GetCallbacks& callbacks) {
   std::string text = request.url, token = request.token, sha256;
+  if (!is_plain(token))
+    return fail(ErrorKind::kInvalid,
+                "the token (HF_TOKEN) holds a space, a line break or a control character");
   for (int redirects = 0; redirects <= kMaxRedirects; ++redirects) {
     FOLIO_TRY(url, parse_url(text));
     Connection connection(url);

@@ -50,6 +50,7 @@ KvCache::KvCache(const KvCacheOptions& options, platform::Arena arena, platform:
       uses_(pool_.blocks()),
       first_token_(pool_.blocks()) {
   hit_.reserve(pool_.blocks());
+  if (options.residency.share > 0) residency_.emplace(pool_.blocks(), options.residency);
 }
 
 KvCache::~KvCache() { FOLIO_CHECK(sequences_.empty(), "a sequence outlives its cache"); }
@@ -71,6 +72,7 @@ std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens
   for (BlockId block : hit_) {
     sequence.table_.append(pool_.pin(block));
     ++uses_[raw(block)];
+    if (residency_) residency_->used(block);
   }
   sequence.published_blocks_ = hit_.size();
   sequence.computed_ = hit_.size() * geometry_.block_tokens();
@@ -78,6 +80,7 @@ std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens
                                           hit_.empty() ? kNoBlock : hit_.back(), tokens.size() - 1);
   if (partial) {
     sequence.table_.append(pool_.pin(partial->block));
+    if (residency_) residency_->used(partial->block);
     sequence.computed_ += partial->tokens;
   }
   sequence.hit_tokens_ = sequence.computed_;
@@ -175,6 +178,7 @@ void KvCache::copy_block(SequenceKv& sequence, std::size_t index) {
 void KvCache::unpublish(BlockId block) {
   index_.erase(block);
   pool_.forget(block);
+  if (residency_) residency_->evicted(block);
   ++counters_.evicted_blocks;
 }
 
@@ -202,6 +206,7 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
     uses_[raw(block)] = 0;
     first_token_[raw(block)] = static_cast<std::uint32_t>(index * geometry_.block_tokens());
     pool_.keep(block);
+    if (residency_) residency_->published(block);
   } else if (*resident != block) {  // equal when a fork published it
     sequence.table_.replace(index, pool_.pin(*resident));
     ++counters_.merged_blocks;
@@ -275,6 +280,7 @@ Reset KvCache::reset() {
     index_.erase(block);
     pool_.forget(block);
   }
+  if (residency_) residency_->forget_all();
   return Reset::kDone;
 }
 
@@ -295,6 +301,7 @@ KvStats KvCache::stats() const {
 
 void KvCache::on_evict(BlockId block) {
   index_.erase(block);
+  if (residency_) residency_->evicted(block);
   ++counters_.evicted_blocks;
 }
 

@@ -41,6 +41,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "kv/block_pool.h"
+#include "kv/block_residency.h"
 #include "kv/kv_geometry.h"
 #include "kv/kv_group.h"
 #include "kv/pending_prefixes.h"
@@ -69,6 +70,7 @@ struct KvCacheOptions {
   Eviction eviction = Eviction::kLru;
   double attention_share = 0;   // see make_evictor()
   std::size_t swap_blocks = 0;  // room in RAM for what preempted sequences give up
+  ResidencySampling residency = {};
 };
 
 struct KvStats {
@@ -168,6 +170,8 @@ class KvCache final : private EvictionListener {
   [[nodiscard]] Reset reset();
 
   KvStats stats() const;
+  // Null: none is sampled.
+  const BlockResidency* residency() const { return residency_ ? &*residency_ : nullptr; }
 
   // Proves in O(blocks) that every block is exactly one of free, cached and in use, that pins equal the
   // entries of all tables, that index and blocks agree, and that children leave before parents. Errors:
@@ -209,9 +213,10 @@ class KvCache final : private EvictionListener {
   SwapArea swap_;
   std::vector<std::uint32_t> uses_;         // of each block, since it was published: hits by others
   std::vector<std::uint32_t> first_token_;  // of each published block
-  std::vector<SequenceKv*> sequences_;      // all that are open
-  std::vector<BlockId> hit_;                // scratch of match()
-  KvStats counters_;                        // only the "since creation" part
+  std::optional<BlockResidency> residency_;
+  std::vector<SequenceKv*> sequences_;  // all that are open
+  std::vector<BlockId> hit_;            // scratch of match()
+  KvStats counters_;                    // only the "since creation" part
 };
 
 }  // namespace folio::kv

@@ -1,6 +1,5 @@
 #include "server/generator.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace folio::server {
@@ -45,9 +44,14 @@ Generator::~Generator() = default;
 platform::Work Generator::work() {
   while (auto command = commands_.try_pop()) (*command)();
   const bool stepped = engine_->step();
+  if (stepped && engine_->last_step_tokens() > 0) steps_.add(engine_->last_step_tokens());
+  const kv::BlockResidency* residency = engine_->kv_residency();
   state_.put({.running = engine_->running(),
               .waiting = engine_->waiting(),
               .preemptions = engine_->preemptions(),
+              .steps = steps_,
+              .integrity_checks = engine_->integrity_checks(),
+              .residency = residency == nullptr ? std::nullopt : std::optional(residency->times()),
               .kv = engine_->kv_stats()});
   on_news_();
   return stepped ? platform::Work::kMore : platform::Work::kNone;

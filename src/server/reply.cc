@@ -28,6 +28,14 @@ std::string_view reason_name(engine::FinishReason reason) {
   return "error";
 }
 
+void append(engine::Delta& held, engine::Delta more) {
+  held.text += more.text;
+  held.tokens.insert(held.tokens.end(), more.tokens.begin(), more.tokens.end());
+  std::ranges::move(more.logprobs, std::back_inserter(held.logprobs));
+  std::ranges::move(more.prompt_logprobs, std::back_inserter(held.prompt_logprobs));
+  held.finish = more.finish;
+}
+
 }  // namespace
 
 Reply::Reply(Parts parts)
@@ -73,7 +81,11 @@ void Reply::take(std::size_t index, Metrics& metrics) {
                    .prefill_s = choice.stats.prefill_s,
                    .decode_s = choice.stats.decode_s});
   }
-  if (parts_.request.stream) return stream(index, std::move(delta));
+  if (parts_.request.stream) {
+    append(choice.held, std::move(delta));
+    if (is_due(choice)) stream(index, std::exchange(choice.held, {}));
+    return;
+  }
   choice.text += delta.text;
   std::ranges::move(delta.logprobs, std::back_inserter(choice.logprobs));
   if (parts_.request.return_token_ids)
@@ -110,12 +122,18 @@ ChoiceText Reply::first_text(std::size_t index) const {
   return first;
 }
 
+// Whether what is held makes an event: it says something, and is the first, the last or long enough.
+bool Reply::is_due(const Choice& choice) const {
+  const engine::Delta& held = choice.held;
+  if (held.finish) return true;
+  const bool says = !held.text.empty() ||
+                    ((parts_.request.return_token_ids || parts_.request.logprobs) && !held.tokens.empty());
+  return says && (!choice.begun || held.tokens.size() >= parts_.stream_interval);
+}
+
 void Reply::stream(std::size_t index, engine::Delta delta) {
   Choice& choice = choices_[index];
-  const bool has_news =
-      !delta.text.empty() || delta.finish ||
-      ((parts_.request.return_token_ids || parts_.request.logprobs) && !delta.tokens.empty());
-  if (!exchange_ || !has_news) return;
+  if (!exchange_) return;
   std::optional<Usage> so_far;
   const std::optional<Usage>* usage = parts_.request.include_usage ? &so_far : nullptr;
   if (parts_.request.continuous_usage) {

@@ -29,6 +29,7 @@ class Reply {
     std::vector<PreparedPrompt> prompts;
     const text::Tokenizer* tokenizer = nullptr;
     Generation generation;
+    std::size_t stream_interval = 1;
     std::vector<Header> headers;  // of the response
     Clock::time_point came;
     std::shared_ptr<Exchange> exchange;
@@ -52,6 +53,7 @@ class Reply {
     std::vector<sampling::Logprobs> logprobs;
     std::size_t text_offset = 0;  // of the next token's log-probability
     std::size_t generated = 0;
+    engine::Delta held;  // of a stream, not sent yet
     bool begun = false;
     std::optional<engine::FinishReason> finish;
     engine::GenerationStats stats;
@@ -60,6 +62,7 @@ class Reply {
 
   void take(std::size_t index, Metrics& metrics);
   void measure(Choice& choice, std::size_t tokens, Metrics& metrics) const;
+  bool is_due(const Choice& choice) const;
   void stream(std::size_t index, engine::Delta delta);
   void end_stream();
   void respond_whole();

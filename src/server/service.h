@@ -33,6 +33,7 @@ struct ServiceOptions {
   std::vector<std::string> api_keys;  // none: everybody may
   std::vector<std::string> allowed_origins = {"*"};
   std::size_t max_queued_requests = 1024;
+  std::size_t stream_interval = 1;  // tokens of an answer in one event, after the first
   Mode mode = Mode::kNormal;
   Tenants tenants = Tenants::kShared;
   Priorities priorities = Priorities::kRefuse;

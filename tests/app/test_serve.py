@@ -329,6 +329,71 @@ class Refusals(ServerCase):
             self.assertFalse(validator.is_valid(bad), bad)
 
 
+class Lifetimes(unittest.TestCase):
+    def test_how_long_blocks_stay(self):
+        names = ("vllm:kv_block_lifetime_seconds", "vllm:kv_block_idle_before_evict_seconds", "vllm:kv_block_reuse_gap_seconds")
+        with Server(STORIES, "--kv-cache-metrics", "--kv-cache-metrics-sample", "1", "--num-gpu-blocks-override", "40") as server:
+            for _ in range(2):
+                server.ask("POST", "/v1/completions", {"prompt": [7] * 33, "max_tokens": 1})
+            self.assertEqual(server.metric(names[2] + "_count"), 2, "two full blocks, used once more")
+            for i in range(30):
+                server.ask("POST", "/v1/completions", {"prompt": [300 + i] * 100, "max_tokens": 1})
+            evicted = server.metric("folio:kv_evicted_blocks_total")
+            self.assertGreater(evicted, 40)
+            for name in names[:2]:
+                self.assertEqual(server.metric(name + "_count"), evicted)
+            self.assertGreaterEqual(server.metric(names[0] + "_sum"), server.metric(names[1] + "_sum"))
+            self.assertGreater(server.metric(names[0] + "_sum"), 0)
+        with Server(STORIES) as server:
+            self.assertNotIn(names[0], server.ask("GET", "/metrics")[2].decode())
+
+
+class Samples(ServerCase):
+    """The API's own examples of requests."""
+
+    arguments = (STORIES, *(word for name in ("m", "gpt-5.4", "VAR_chat_model_id", "VAR_completion_model_id") for word in ("--served-model-name", name)))
+
+    def test_each_is_answered_or_refused_by_name(self):
+        if not os.environ.get("FOLIO_SHARED"):
+            self.skipTest("the API's examples are not at hand (FOLIO_SHARED)")
+        samples = json.loads((pathlib.Path(os.environ["FOLIO_SHARED"]) / "data" / "openai" / "samples.json").read_text())
+        answered = []
+        for sample in samples:
+            path = {"chat_completion_request": "/v1/chat/completions", "completion_request": "/v1/completions"}.get(sample["schema"])
+            if not path:
+                continue
+            body = {"max_tokens": 5} | sample["body"]
+            status, _, answer = self.server.ask("POST", path, body)
+            if not sample["valid"] and sample["name"] != "own.request_temperature_3":  # vLLM has no upper bound there
+                self.assertEqual(status, 400, sample["name"])
+            if status == 200:
+                answered.append(sample["name"])
+                if not body.get("stream"):
+                    schema("chat_completion_response" if "chat" in path else "completion_response").validate(answer)
+            else:
+                self.assertEqual(status, 400, sample["name"])
+                self.assertTrue(answer["error"]["param"], sample["name"])
+        for name in ("chat_completions.default.request", "chat_completions.streaming.request", "chat_completions.logprobs.request",
+                     "completions.no_streaming.request", "completions.streaming.request", "own.completion_request_batch"):
+            self.assertIn(name, answered)
+
+
+class Intervals(unittest.TestCase):
+    def test_events_hold_several_tokens(self):
+        with Server(default_model(), "--stream-interval", "8") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="x") as client:
+            body = {"model": server.model, "prompt": "Once upon a time", "temperature": 0, "max_tokens": 40, "logprobs": 0,
+                    "extra_body": {"return_token_ids": True, "ignore_eos": True}}
+            whole = client.completions.create(**body).choices[0]
+            pieces = [p.choices[0] for p in client.completions.create(stream=True, **body)][1:]  # the first announces the prompt
+        self.assertEqual("".join(p.text for p in pieces), whole.text)
+        self.assertEqual(sum((p.token_ids for p in pieces), []), whole.token_ids)
+        self.assertEqual(sum((p.logprobs.token_logprobs for p in pieces if p.logprobs), []), whole.logprobs.token_logprobs)
+        self.assertLess(len(pieces[0].token_ids), 8, "the first token does not wait")
+        for piece in pieces[1:-1]:
+            self.assertGreaterEqual(len(piece.token_ids), 8)
+        self.assertEqual(pieces[-1].finish_reason, "length")
+
+
 class RealModel(unittest.TestCase):
     def test_a_chat(self):
         with Server(default_model()) as server, openai.OpenAI(base_url=server.url + "/v1", api_key="x") as client:
