@@ -91,6 +91,11 @@ Status Engine::check_request(const GenerationRequest& request) const {
     return fail(ErrorKind::kInvalid,
                 "n is {}, but must be from 1 to {}: as many sequences may run at once (--max-num-seqs)",
                 request.choices, most);
+  if (request.wants_hidden() && (request.max_tokens > 0 || request.choices > 1 || request.logprobs ||
+                                 request.prompt_logprobs || request.on_logits))
+    return fail(ErrorKind::kInvalid,
+                "hidden states are given instead of an answer: max_tokens must be 0, n 1, and no logits or "
+                "logprobs be wanted");
   if (request.choices > 1 && request.on_logits)
     return fail(ErrorKind::kInvalid, "logits are reported for one answer, but n is {}", request.choices);
   if (!(request.deadline_ms >= 0))

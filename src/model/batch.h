@@ -18,6 +18,7 @@ struct Batch {
   std::span<const kernels::KvSlot> slots;    // [rows]
   std::span<const kernels::AttentionSequence> sequences;
   std::span<const std::uint32_t> output_rows;  // rows whose logits are wanted, ascending
+  std::span<const std::uint32_t> hidden_rows;  // other rows, whose hidden state is wanted, ascending
 };
 
 }  // namespace folio::model
