@@ -66,6 +66,8 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .api_keys = options.api_keys,
       .allowed_origins = options.allowed_origins,
       .max_queued_requests = options.max_queued_requests,
+      .pooling = options.pooling,
+      .normalize = options.normalize,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? server::Priorities::kUse

@@ -44,6 +44,8 @@ constexpr Foreign kForeign[] = {
     {"load-format", Takes::kValue, Treatment::kWarn, "folio sees what a file is"},
     {"trust-remote-code", Takes::kNothing, Treatment::kWarn, "folio runs no code of models"},
     {"async-scheduling", Takes::kNothing, Treatment::kWarn, "steps are planned in microseconds"},
+    {"runner", Takes::kValue, Treatment::kWarn, "one server gives answers and embeddings"},
+    {"convert", Takes::kValue, Treatment::kWarn, "one server gives answers and embeddings"},
     {"disable-log-requests", Takes::kNothing, Treatment::kWarn, "folio logs no requests"},
     {"uvicorn-log-level", Takes::kValue, Treatment::kWarn, "there is no uvicorn"},
 

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "engine/options.h"
+#include "engine/request.h"
 #include "server/http_server.h"
 #include "server/modes.h"
 
@@ -31,6 +32,8 @@ struct ServeOptions {
   std::string generation_config = "auto";  // "auto", "vllm" or a folder
   std::optional<std::uint64_t> seed;
   std::size_t max_queued_requests = 1024;
+  engine::Pooling pooling = engine::Pooling::kLast;  // of /v1/embeddings
+  server::Normalize normalize = server::Normalize::kYes;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   server::CachedTokens cached_tokens = server::CachedTokens::kShow;

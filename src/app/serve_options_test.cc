@@ -41,6 +41,20 @@ TEST(ServeOptions, CountsWithSuffixes) {
   }
 }
 
+TEST(ServeOptions, PoolingInTwoSpellings) {
+  EXPECT_EQ(serve({}).pooling, engine::Pooling::kLast);
+  EXPECT_EQ(serve({"--pooling-type", "mean"}).pooling, engine::Pooling::kMean);
+  const ServeOptions o = serve({"--pooler-config", R"({"pooling_type": "MEAN", "normalize": false})"});
+  EXPECT_EQ(o.pooling, engine::Pooling::kMean);
+  EXPECT_EQ(o.normalize, server::Normalize::kNo);
+  for (const char* bad :
+       {"MEAN", R"({"pooling_type": "CLS"})", R"({"pooling_type": 3})", R"({"softmax": true})"}) {
+    const auto parsed = parse_command_line({"serve", "--pooler-config", bad});
+    ASSERT_FALSE(parsed) << bad;
+    EXPECT_THAT(parsed.error().message, HasSubstr("--pooler-config"));
+  }
+}
+
 TEST(ServeOptions, FlagsReachTheirPlaces) {
   const ServeOptions o = serve({"m.gguf",
                                 "--max-model-len",

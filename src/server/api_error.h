@@ -19,6 +19,8 @@ struct ApiError {
   int retry_after_s = 0;
 };
 
+inline constexpr int kRetryAfterS = 2;  // where all places are taken
+
 template <typename T>
 using Checked = std::expected<T, ApiError>;
 

@@ -68,7 +68,8 @@ void Service::version(const CallPointer& call) {
 
 void Service::load(const CallPointer& call) {
   respond(call,
-          HttpResponse{.body = to_text({{"server_load", replies_.size() + preparing_}}), .headers = {}});
+          HttpResponse{.body = to_text({{"server_load", replies_.size() + embeddings_.size() + preparing_}}),
+                       .headers = {}});
 }
 
 void Service::models(const CallPointer& call) {

@@ -24,6 +24,7 @@ engine::GenerationRequest to_engine(const Request& request, const engine::Engine
   made.logprobs = request.logprobs;
   made.priority = request.priority;
   made.tenant = request.tenant;
+  made.pooling = request.pooling;
   return made;
 }
 

@@ -49,8 +49,11 @@ Json schemas() {
     {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}},
     {"type": "array", "minItems": 1, "maxItems": 128, "items": {"type": "array", "minItems": 1,
       "items": {"type": "integer", "minimum": 0}}}]})");
+  all["Input"] = all["Prompt"];
+  for (const std::size_t lists : {1, 3}) all["Input"]["anyOf"][lists]["maxItems"] = kMaxInputs;
   all["ChatRequest"] = request_schema(kChat, "messages");
   all["CompletionRequest"] = request_schema(kCompletions, "prompt");
+  all["EmbeddingRequest"] = request_schema(kEmbeddings, "input");
   all["TokenizeRequest"] = parsed(R"({"type": "object", "required": ["prompt"], "properties": {
     "model": {"type": "string", "minLength": 1}, "prompt": {"type": "string"},
     "add_special_tokens": {"type": "boolean"}, "return_token_strs": {"type": "boolean"}}})");
@@ -87,6 +90,7 @@ Json responses(bool takes_body, bool needs_key, std::string_view type) {
 std::string_view body_schema(std::string_view path) {
   if (path.starts_with("/v1/chat")) return "ChatRequest";
   if (path.starts_with("/v1/completions")) return "CompletionRequest";
+  if (path == "/v1/embeddings") return "EmbeddingRequest";
   if (path == "/tokenize") return "TokenizeRequest";
   return path == "/detokenize" ? "DetokenizeRequest" : "";
 }

@@ -7,7 +7,10 @@
 namespace folio::server {
 namespace {
 
-const char* prompt_field(const Request& request) { return request.endpoint == kChat ? "messages" : "prompt"; }
+const char* prompt_field(const Request& request) {
+  if (request.endpoint == kEmbeddings) return "input";
+  return request.endpoint == kChat ? "messages" : "prompt";
+}
 
 ApiError prompt_error(const Request& request, const Error& error) {
   return {.message = fmt::format("'{}' cannot be used: {}", prompt_field(request), error.message),
@@ -16,7 +19,8 @@ ApiError prompt_error(const Request& request, const Error& error) {
 
 void truncate(const ServedModel& served, const Request& request, std::vector<TokenId>& tokens) {
   if (!request.truncate_prompt_tokens) return;
-  const std::size_t keep = std::min(*request.truncate_prompt_tokens, served.longest_tokens - 1);
+  const std::size_t room = served.longest_tokens - (request.endpoint == kEmbeddings ? 0 : 1);
+  const std::size_t keep = std::min(*request.truncate_prompt_tokens, room);
   if (tokens.size() > keep) tokens.erase(tokens.begin(), tokens.end() - static_cast<std::ptrdiff_t>(keep));
 }
 
@@ -33,6 +37,13 @@ Checked<void> check_length(const ServedModel& served, const Request& request,
   const std::size_t most = served.longest_tokens;
   const std::size_t answer = request.max_tokens.value_or(1);
   if (tokens.size() + answer <= most) return {};
+  if (request.endpoint == kEmbeddings)
+    return std::unexpected(ApiError{
+        .message = fmt::format("This model's maximum context length is {} tokens. The input has {}; shorten "
+                               "it, or let truncate_prompt_tokens cut it",
+                               most, tokens.size()),
+        .param = "input",
+        .code = "context_length_exceeded"});
   const std::string_view field = tokens.size() + 1 > most ? prompt_field(request) : "max_tokens";
   return std::unexpected(
       ApiError{.message = fmt::format(
@@ -92,6 +103,10 @@ Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& 
 
 Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request) {
   FOLIO_ASK_STATUS(check_model(served, request.model));
+  const std::size_t width = served.engine.config().hidden;
+  if (request.dimensions && *request.dimensions != width)
+    return refuse_field("dimensions", "is {}, but the model's vectors have {} numbers and are not cut",
+                        *request.dimensions, width);
   std::vector<PreparedPrompt> prompts;
   if (request.endpoint == kChat) {
     FOLIO_ASK(prompt, encode_chat(served, request));

@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant"};
 
 const char* path_of(Endpoint endpoint) {
+  if (endpoint == kEmbeddings) return "/v1/embeddings";
   return endpoint == kChat ? "/v1/chat/completions" : "/v1/completions";
 }
 
@@ -105,6 +106,8 @@ Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
   if (endpoint == kChat && request.messages.empty())
     return refuse_field("messages", "is missing; give at least one");
   if (endpoint == kCompletions && request.prompts.empty()) return refuse_field("prompt", "is missing");
+  if (endpoint == kEmbeddings && request.prompts.empty()) return refuse_field("input", "is missing");
+  if (endpoint == kEmbeddings) request.max_tokens = 0;
   if ((request.include_usage || request.continuous_usage) && !request.stream)
     return refuse_field("stream_options", "is only for answers with \"stream\": true");
   if (request.top_logprobs) {

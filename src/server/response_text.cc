@@ -81,6 +81,23 @@ std::string whole_response(const ResponseHead& head, std::span<const ChoiceText>
   return to_text(json);
 }
 
+// The vectors are most of it, and text already.
+std::string embedding_response(const ResponseHead& head, std::span<const std::string> entries,
+                               const Usage& usage) {
+  Json json = head_json(head, "list");
+  Json used = usage_json(usage, head.cached_tokens);
+  used.erase("completion_tokens");
+  json["usage"] = std::move(used);
+  std::string text = to_text(json);
+  text.back() = ',';  // the closing brace, which comes back at the end
+  text += "\"data\":[";
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (i > 0) text += ',';
+    text += entries[i];
+  }
+  return text + "]}";
+}
+
 std::string stream_piece(const ResponseHead& head, const ChoiceText& choice, Piece piece,
                          const std::optional<Usage>* usage) {
   Json json = head_json(head, stream_object(head));

@@ -40,6 +40,10 @@ struct ChoiceText {
 [[nodiscard]] std::string whole_response(const ResponseHead& head, std::span<const ChoiceText> choices,
                                          const Usage& usage);
 
+// /v1/embeddings; `entries` are JSON, in order.
+[[nodiscard]] std::string embedding_response(const ResponseHead& head, std::span<const std::string> entries,
+                                             const Usage& usage);
+
 enum class Piece { kFirst, kNext };  // kFirst: of its choice; carries the role
 
 // One `data:` event. `usage`: nullptr, no such key; an empty optional, null.

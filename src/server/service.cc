@@ -11,7 +11,6 @@ namespace folio::server {
 namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
-constexpr int kRetryAfterS = 2;
 
 // What clients of other servers ask for, and where to go instead.
 struct MissingRoom {
@@ -19,7 +18,6 @@ struct MissingRoom {
 };
 constexpr MissingRoom kMissing[] = {
     {"/api/", "folio speaks OpenAI's API, not Ollama's: use /v1/chat/completions or /v1/completions"},
-    {"/v1/embeddings", "embeddings are not supported yet"},
     {"/v1/responses", "the Responses API is not supported yet; use /v1/chat/completions"},
     {"/v1/messages", "the Messages API is not supported yet; use /v1/chat/completions"},
     {"/v1/audio", "folio serves text models only"},
@@ -84,6 +82,7 @@ std::span<const Service::Route> Service::routes() {
       {"GET", "/v1/models", kKey, &Service::models},
       {"POST", "/v1/chat/completions", kKey, &Service::chat},
       {"POST", "/v1/completions", kKey, &Service::completions},
+      {"POST", "/v1/embeddings", kKey, &Service::embeddings},
       {"POST", "/v1/chat/completions/render", kKey, &Service::render_chat},
       {"POST", "/v1/completions/render", kKey, &Service::render_completions},
       {"POST", "/tokenize", kKey, &Service::tokenize},
@@ -102,6 +101,7 @@ void Service::run(HttpServer& server) {
   // The threads of both use both: they end before either goes.
   server.finish_work();
   replies_.clear();
+  embeddings_.clear();
   generator_.reset();
 }
 
@@ -278,6 +278,10 @@ Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const 
   if (request.priority != 0 && options_.priorities == Priorities::kRefuse)
     return refuse_field("priority", "needs folio serve --scheduling-policy priority; leave it out");
   request.tenant = call.tenant;
+  if (endpoint == kEmbeddings) {
+    request.pooling = options_.pooling;
+    request.normalize = request.normalize.value_or(options_.normalize);
+  }
   FOLIO_ASK(prompts, prepare(served(), request));
   FOLIO_ASK_STATUS(prepare_sampling(served(), request));
   return Made{std::move(request), std::move(prompts)};
@@ -286,6 +290,7 @@ Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const 
 Checked<void> Service::check_queue(std::size_t more) const {
   std::size_t unfinished = preparing_;
   for (const auto& reply : replies_) unfinished += reply->generation().sources.size();
+  for (const auto& reply : embeddings_) unfinished += reply->running();
   const std::size_t running = generator_->state().running;
   const std::size_t waiting = unfinished > running ? unfinished - running : 0;
   if (waiting + more <= std::max(more, options_.max_queued_requests)) return {};
@@ -301,6 +306,7 @@ void Service::start(const CallPointer& call, Made made) {
   Request& request = made.request;
   if (!call->salt.empty() || !request.cache_salt.empty())
     request.cache_salt = call->salt + request.cache_salt;
+  if (request.endpoint == kEmbeddings) return start_embeddings(call, std::move(made));
   std::vector<std::vector<TokenId>> prompts;
   for (const PreparedPrompt& prompt : made.prompts) prompts.push_back(prompt.tokens);
   auto generation =
@@ -335,10 +341,33 @@ void Service::start(const CallPointer& call, Made made) {
   };
 }
 
+void Service::start_embeddings(const CallPointer& call, Made made) {
+  const std::string& id = made.request.request_id.empty() ? call->id : made.request.request_id;
+  EmbeddingReply::Parts parts;
+  parts.head = {.endpoint = kEmbeddings,
+                .id = "embd-" + id,
+                .model = model_name(made.request),
+                .created_s = std::time(nullptr),
+                .cached_tokens = options_.cached_tokens};
+  parts.request = std::move(made.request);
+  parts.prompts = std::move(made.prompts);
+  parts.generator = generator_.get();
+  parts.came = call->came;
+  parts.respond = [this, call](HttpResponse response) { respond(call, std::move(response)); };
+  auto reply = std::make_shared<EmbeddingReply>(std::move(parts));
+  call->exchange->on_gone = [call, reply] {
+    call->gone = true;
+    reply->abandon();
+  };
+  if (reply->pump(metrics_) == EmbeddingReply::State::kRunning) embeddings_.insert(reply);
+}
+
 void Service::pump() {
   pump_is_due_ = false;
   std::erase_if(replies_,
                 [this](const auto& reply) { return reply->pump(metrics_) == Reply::State::kEnded; });
+  std::erase_if(embeddings_,
+                [this](const auto& reply) { return reply->pump(metrics_) == EmbeddingReply::State::kEnded; });
 }
 
 std::uint64_t Service::draw_seed() {

@@ -281,7 +281,7 @@ class Refusals(ServerCase):
         self.assertEqual(self.server.ask("POST", "/v1/completions", {"prompt": [5] * 511, "max_tokens": 1})[0], 200)
 
     def test_rooms_that_are_not_there(self):
-        for path, says in (("/api/chat", "Ollama"), ("/v1/embeddings", "embeddings"), ("/v1/responses", "Responses"), ("/v1/messages", "Messages"), ("/x", "openapi")):
+        for path, says in (("/api/chat", "Ollama"), ("/v1/responses", "Responses"), ("/v1/messages", "Messages"), ("/x", "openapi")):
             self.refused(path, {}, status=404, says=says)
         self.assertEqual(self.server.ask("GET", "/v1/completions")[0], 405)
 
