@@ -68,6 +68,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .max_queued_requests = options.max_queued_requests,
       .pooling = options.pooling,
       .normalize = options.normalize,
+      .max_logprobs = options.max_logprobs,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? server::Priorities::kUse

@@ -152,6 +152,16 @@ void add_model_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    group, text_to(o.generation_config)});
   flags.push_back({"seed", "", "N", "where the seeds of requests without one begin (default: drawn)", group,
                    count_to("seed", {0, std::size_t{1} << 52}, [&o](std::size_t n) { o.seed = n; })});
+  const auto logprobs = [&o](Values values) -> Status {
+    o.max_logprobs = server::kAllLogprobs;
+    if (values.back() == "-1") return {};
+    return count_to("max-logprobs", {0, 1u << 30},
+                    [&o](std::size_t n) { o.max_logprobs = static_cast<std::uint32_t>(n); })(values);
+  };
+  flags.push_back(
+      {"max-logprobs", "", "N",
+       "how many of the most likely tokens a request may ask for at a position\n(default 20; -1: all)", group,
+       logprobs});
   flags.push_back(
       {"pooling-type", "", "last|mean",
        "what /v1/embeddings gives: the hidden state of the last token (default),\nor the mean of all", group,

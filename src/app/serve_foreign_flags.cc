@@ -72,7 +72,6 @@ constexpr Foreign kForeign[] = {
     {"tool-call-parser", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"enable-auto-tool-choice", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
     {"enable-lora", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
-    {"max-logprobs", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"otlp-traces-endpoint", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"ssl-certfile", Takes::kValue, Treatment::kRefuse,
      "not supported yet: put a TLS proxy (nginx, caddy) before --uds or 127.0.0.1"},

@@ -17,6 +17,7 @@
 #include "engine/request.h"
 #include "server/http_server.h"
 #include "server/modes.h"
+#include "server/request.h"
 
 namespace folio::app {
 
@@ -34,6 +35,7 @@ struct ServeOptions {
   std::size_t max_queued_requests = 1024;
   engine::Pooling pooling = engine::Pooling::kLast;  // of /v1/embeddings
   server::Normalize normalize = server::Normalize::kYes;
+  std::uint32_t max_logprobs = server::kDefaultMaxLogprobs;  // or kAllLogprobs
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   server::CachedTokens cached_tokens = server::CachedTokens::kShow;

@@ -61,10 +61,10 @@ Status Engine::check_request(const GenerationRequest& request) const {
   FOLIO_TRY_STATUS(request.sampling.validate());
   FOLIO_TRY_STATUS(request.sampling.validate_tokens(config().vocab));
   for (const auto& wanted : {request.logprobs, request.prompt_logprobs})
-    if (wanted.value_or(0) > kMaxLogprobs)
+    if (wanted.value_or(0) > config().vocab)
       return fail(ErrorKind::kInvalid,
-                  "logprobs asks for the {} most likely tokens, but at most {} are given", *wanted,
-                  kMaxLogprobs);
+                  "logprobs asks for the {} most likely tokens, but the vocabulary has {}", *wanted,
+                  config().vocab);
   if (request.prompt.empty())
     return fail(ErrorKind::kInvalid,
                 "the prompt is empty: there is nothing to continue; give at least one token");

@@ -27,7 +27,6 @@ enum class Seed {
   kDraw,   // a new one; Job::seed and the statistics say which, so that the answer can be had again
 };
 
-inline constexpr std::uint32_t kMaxLogprobs = 100;
 // What a request wants of its prompt, instead of tokens that follow it: the hidden states after the final
 // norm, as one vector.
 enum class Pooling {

@@ -8,11 +8,21 @@ Json parsed(std::string_view text) { return Json::parse(text, nullptr, false); }
 
 Json nullable(Json schema) { return {{"anyOf", Json::array({std::move(schema), {{"type", "null"}}})}}; }
 
-Json request_schema(Endpoint endpoint, std::string_view required) {
+// The numbers of tokens that --max-logprobs bounds; -1 is all of the vocabulary.
+void bound_logprobs(Json& schema, const ApiFacts& facts) {
+  if (schema.contains("anyOf"))
+    for (Json& each : schema["anyOf"]) bound_logprobs(each, facts);
+  if (schema.value("type", "") != "integer") return;
+  schema["minimum"] = facts.most_logprobs == facts.vocabulary ? -1 : 0;
+  schema["maximum"] = facts.most_logprobs;
+}
+
+Json request_schema(Endpoint endpoint, std::string_view required, const ApiFacts& facts) {
   Json properties = Json::object();
   for (const Field& field : request_fields()) {
     if ((field.endpoints & endpoint) == 0) continue;
     Json schema = parsed(field.schema);
+    if (field.name.ends_with("logprobs")) bound_logprobs(schema, facts);
     properties[std::string(field.name)] =
         field.name == required ? std::move(schema) : nullable(std::move(schema));
   }
@@ -31,7 +41,7 @@ Json request_schema(Endpoint endpoint, std::string_view required) {
 
 Json reference(std::string_view name) { return {{"$ref", "#/components/schemas/" + std::string(name)}}; }
 
-Json schemas() {
+Json schemas(const ApiFacts& facts) {
   Json all;
   all["Error"] =
       parsed(R"({"type": "object", "required": ["error"], "properties": {"error": {"type": "object",
@@ -51,9 +61,9 @@ Json schemas() {
       "items": {"type": "integer", "minimum": 0}}}]})");
   all["Input"] = all["Prompt"];
   for (const std::size_t lists : {1, 3}) all["Input"]["anyOf"][lists]["maxItems"] = kMaxInputs;
-  all["ChatRequest"] = request_schema(kChat, "messages");
-  all["CompletionRequest"] = request_schema(kCompletions, "prompt");
-  all["EmbeddingRequest"] = request_schema(kEmbeddings, "input");
+  all["ChatRequest"] = request_schema(kChat, "messages", facts);
+  all["CompletionRequest"] = request_schema(kCompletions, "prompt", facts);
+  all["EmbeddingRequest"] = request_schema(kEmbeddings, "input", facts);
   all["TokenizeRequest"] = parsed(R"({"type": "object", "required": ["prompt"], "properties": {
     "model": {"type": "string", "minLength": 1}, "prompt": {"type": "string"},
     "add_special_tokens": {"type": "boolean"}, "return_token_strs": {"type": "boolean"}}})");
@@ -97,10 +107,10 @@ std::string_view body_schema(std::string_view path) {
 
 }  // namespace
 
-std::string openapi_document(const std::string& version, Mode mode) {
+std::string openapi_document(const ApiFacts& facts) {
   Json paths = Json::object();
   for (const Service::Route& route : Service::routes()) {
-    if (route.path == "/reset_prefix_cache" && mode != Mode::kDevelopment) continue;
+    if (route.path == "/reset_prefix_cache" && facts.mode != Mode::kDevelopment) continue;
     const std::string_view schema = body_schema(route.path);
     const bool key = route.access == Service::Route::Access::kKey;
     Json operation = {{"responses", responses(!schema.empty(), key,
@@ -113,12 +123,12 @@ std::string openapi_document(const std::string& version, Mode mode) {
     const std::string method = route.method == "GET" ? "get" : "post";
     paths[std::string(route.path)][method] = std::move(operation);
   }
-  Json document = {
-      {"openapi", "3.1.0"},
-      {"info", {{"title", "folio"}, {"version", version}}},
-      {"paths", paths},
-      {"components",
-       {{"schemas", schemas()}, {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
+  Json document = {{"openapi", "3.1.0"},
+                   {"info", {{"title", "folio"}, {"version", facts.version}}},
+                   {"paths", paths},
+                   {"components",
+                    {{"schemas", schemas(facts)},
+                     {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
   return to_text(document);
 }
 

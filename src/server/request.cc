@@ -100,6 +100,10 @@ Checked<Json> read_messages(const Json& value, std::string_view name) {
 Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
                                const sampling::SamplingParams& defaults) {
   FOLIO_ASK(json, parse_json(body));
+  return read_request(endpoint, json, defaults);
+}
+
+Checked<Request> read_request(Endpoint endpoint, const Json& json, const sampling::SamplingParams& defaults) {
   if (!json.is_object()) return refuse("the body takes a JSON object, not {}", shown(json));
   Request request{.endpoint = endpoint, .sampling = defaults};
   for (const auto& [name, value] : json.items()) FOLIO_ASK_STATUS(read_field(name, value, request));
@@ -115,9 +119,8 @@ Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
       return refuse_field("top_logprobs", "is only for answers with \"logprobs\": true");
     if (request.logprobs) request.logprobs = request.top_logprobs;
   }
-  if (request.echo && request.logprobs)
-    return refuse_field("logprobs",
-                        "with echo, so over the prompt, is not supported yet; leave one of them out");
+  if (request.prompt_logprobs && request.stream)
+    return refuse_field("prompt_logprobs", "is only for whole answers; leave \"stream\" out");
   if (request.max_tokens && request.sampling.min_tokens > *request.max_tokens)
     return refuse_field("min_tokens", "is {}, more than max_tokens, which is {}", request.sampling.min_tokens,
                         *request.max_tokens);

@@ -23,7 +23,8 @@ enum Endpoint : unsigned { kChat = 1, kCompletions = 2, kEmbeddings = 4, kBoth =
 
 inline constexpr std::size_t kMaxPrompts = 128;
 inline constexpr std::size_t kMaxInputs = 2048;  // of /v1/embeddings
-inline constexpr std::uint32_t kMaxTopLogprobs = 20;
+inline constexpr std::uint32_t kDefaultMaxLogprobs = 20;
+inline constexpr std::uint32_t kAllLogprobs = 0xFFFFFFFF;  // -1: of the whole vocabulary
 inline constexpr std::size_t kDefaultCompletionTokens = 16;
 
 using Prompt = std::variant<std::string, std::vector<TokenId>>;
@@ -42,7 +43,9 @@ struct Request {
   std::uint64_t tenant = 0;                   // who asks; not a field
   std::optional<std::uint32_t> logprobs;      // of each generated token, with so many of the most likely ones
   std::optional<std::uint32_t> top_logprobs;  // a chat's field, which counts with its `logprobs` only
-  std::vector<std::string> bad_words;         // texts; prepare() makes tokens of them
+  std::optional<std::uint32_t> prompt_logprobs;  // the same of each token of the prompt but the first
+  TokenNames token_names = TokenNames::kTexts;
+  std::vector<std::string> bad_words;  // texts; prepare() makes tokens of them
   std::vector<std::string> stop;
   std::string cache_salt, request_id;
   std::optional<std::size_t> truncate_prompt_tokens;  // keep the last ones
@@ -65,6 +68,9 @@ struct Request {
 // wrong, missing, refused or unknown.
 [[nodiscard]] Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
                                              const sampling::SamplingParams& defaults);
+
+[[nodiscard]] Checked<Request> read_request(Endpoint endpoint, const Json& body,
+                                            const sampling::SamplingParams& defaults);
 
 // The two tables, for parse_request() and /openapi.json.
 struct Field {

@@ -90,12 +90,18 @@ Done choices(const Json& value, std::string_view name, Request& request) {
   return {};
 }
 
+// How many of the most likely tokens; whether the server gives so many is for prepare_request() to say.
+Checked<std::uint32_t> logprob_count(const Json& value, std::string_view name) {
+  FOLIO_ASK(count, read_whole(value, name, -1, kMaxTokens));
+  return count < 0 ? kAllLogprobs : static_cast<std::uint32_t>(count);
+}
+
 // true and top_logprobs in a chat, a number in a completion.
 Done logprobs(const Json& value, std::string_view name, Request& request) {
   if (request.endpoint == kCompletions) {
     if (value == false) return {};
-    FOLIO_ASK(count, read_whole(value, name, 0, kMaxTopLogprobs));
-    request.logprobs = static_cast<std::uint32_t>(count);
+    FOLIO_ASK(count, logprob_count(value, name));
+    request.logprobs = count;
     return {};
   }
   FOLIO_ASK(is_set, read_flag(value, name));
@@ -104,8 +110,20 @@ Done logprobs(const Json& value, std::string_view name, Request& request) {
 }
 
 Done top_logprobs(const Json& value, std::string_view name, Request& request) {
-  FOLIO_ASK(count, read_whole(value, name, 0, kMaxTopLogprobs));
-  request.top_logprobs = static_cast<std::uint32_t>(count);
+  FOLIO_ASK(count, logprob_count(value, name));
+  request.top_logprobs = count;
+  return {};
+}
+
+Done prompt_logprobs(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, logprob_count(value, name));
+  request.prompt_logprobs = count;
+  return {};
+}
+
+Done token_names(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(is_set, read_flag(value, name));
+  request.token_names = is_set ? TokenNames::kIds : TokenNames::kTexts;
   return {};
 }
 
@@ -274,6 +292,8 @@ constexpr Field kFields[] = {
     {"logprobs", kCompletions,
      R"({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 20}, {"const": false}]})", logprobs},
     {"top_logprobs", kChat, R"({"type": "integer", "minimum": 0, "maximum": 20})", top_logprobs},
+    {"prompt_logprobs", kBoth, R"({"type": "integer", "minimum": 0, "maximum": 20})", prompt_logprobs},
+    {"return_tokens_as_token_ids", kBoth, R"({"type": "boolean"})", token_names},
     {"logit_bias", kBoth,
      R"({"type": "object", "maxProperties": 1024, "propertyNames": {"pattern": "^[0-9]{1,9}$"}, "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})",
      logit_bias},

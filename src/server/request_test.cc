@@ -135,6 +135,16 @@ TEST(Request, NoFieldIsInBothTablesAndEverySchemaIsJson) {
   for (const RefusedField& field : refused_fields()) add(field.name, field.endpoints);
 }
 
+TEST(Request, Logprobs) {
+  EXPECT_EQ(accepted(kCompletions, with(R"("logprobs": 5, "prompt_logprobs": -1)")).prompt_logprobs,
+            kAllLogprobs);
+  EXPECT_EQ(accepted(kCompletions, with(R"("logprobs": 5, "echo": true)")).logprobs, 5u);
+  EXPECT_EQ(accepted(kCompletions, with(R"("return_tokens_as_token_ids": true)")).token_names,
+            TokenNames::kIds);
+  EXPECT_EQ(refused(kCompletions, with(R"("prompt_logprobs": 0, "stream": true)")).param, "prompt_logprobs");
+  EXPECT_EQ(refused(kCompletions, with(R"("prompt_logprobs": -2)")).param, "prompt_logprobs");
+}
+
 TEST(Request, OfEmbeddings) {
   const Request r = accepted(kEmbeddings, R"({"input": [[1, 2], [3]], "encoding_format": "base64",
       "dimensions": 64, "use_activation": false, "cache_salt": "s", "truncate_prompt_tokens": -1, "user": "me"})");

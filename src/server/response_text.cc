@@ -15,6 +15,7 @@ Json head_json(const ResponseHead& head, std::string_view object) {
   json["object"] = object;
   json["created"] = head.created_s;
   json["model"] = head.model;
+  if (head.seed) json["seed"] = *head.seed;
   return json;
 }
 
@@ -75,6 +76,7 @@ std::string whole_response(const ResponseHead& head, std::span<const ChoiceText>
   for (const ChoiceText& choice : choices) {
     Json made = chat ? chat_choice(choice) : completion_choice(choice);
     add_ids(made, choice);
+    if (!choice.prompt_logprobs.is_null()) (chat ? json : made)["prompt_logprobs"] = choice.prompt_logprobs;
     json["choices"].push_back(std::move(made));
   }
   json["usage"] = usage_json(usage, head.cached_tokens);

@@ -239,11 +239,6 @@ void Service::on_signal(int count) {
 
 // ---- generations
 
-struct Service::Made {
-  Request request;
-  std::vector<PreparedPrompt> prompts;
-};
-
 void Service::generate(const CallPointer& call, Endpoint endpoint) {
   if (draining_)
     return respond(call, ApiError{.status = 503,
@@ -257,7 +252,8 @@ void Service::generate(const CallPointer& call, Endpoint endpoint) {
   server_->work([this, call, endpoint] {
     auto made = std::make_shared<Checked<Made>>();
     try {
-      *made = make(*call, endpoint);
+      *made = prepare_body(served(), endpoint, call->request.body);
+      if (*made) (*made)->request.tenant = call->tenant;
     } catch (const std::exception&) {
       *made = std::unexpected(
           ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
@@ -271,20 +267,6 @@ void Service::generate(const CallPointer& call, Endpoint endpoint) {
         respond(call, made->error());
     });
   });
-}
-
-Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const {
-  FOLIO_ASK(request, parse_request(endpoint, call.request.body, options_.sampling));
-  if (request.priority != 0 && options_.priorities == Priorities::kRefuse)
-    return refuse_field("priority", "needs folio serve --scheduling-policy priority; leave it out");
-  request.tenant = call.tenant;
-  if (endpoint == kEmbeddings) {
-    request.pooling = options_.pooling;
-    request.normalize = request.normalize.value_or(options_.normalize);
-  }
-  FOLIO_ASK(prompts, prepare(served(), request));
-  FOLIO_ASK_STATUS(prepare_sampling(served(), request));
-  return Made{std::move(request), std::move(prompts)};
 }
 
 Checked<void> Service::check_queue(std::size_t more) const {
@@ -380,7 +362,12 @@ ServedModel Service::served() const {
   return {.engine = engine,
           .chat_template = options_.chat_template ? *options_.chat_template : engine.chat_template(),
           .names = options_.model_names,
-          .longest_tokens = longest_tokens_};
+          .longest_tokens = longest_tokens_,
+          .sampling = options_.sampling,
+          .priorities = options_.priorities,
+          .max_logprobs = options_.max_logprobs,
+          .pooling = options_.pooling,
+          .normalize = options_.normalize};
 }
 
 std::string Service::model_name(const Request& request) const {

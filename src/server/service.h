@@ -36,6 +36,7 @@ struct ServiceOptions {
   std::size_t max_queued_requests = 1024;
   engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
   Normalize normalize = Normalize::kYes;
+  std::uint32_t max_logprobs = kDefaultMaxLogprobs;
   Mode mode = Mode::kNormal;
   Tenants tenants = Tenants::kShared;
   Priorities priorities = Priorities::kRefuse;
@@ -80,7 +81,7 @@ class Service final : public Handler {
   static std::span<const Route> routes();
 
  private:
-  struct Made;  // a generation, ready to be submitted
+  using Made = PreparedRequest;
   using Body = Checked<std::string>;
 
   // Who asks, and for what.
@@ -117,7 +118,6 @@ class Service final : public Handler {
 
   // Generations.
   void generate(const CallPointer& call, Endpoint endpoint);
-  Checked<Made> make(const Call& call, Endpoint endpoint) const;
   void start(const CallPointer& call, Made made);
   void start_embeddings(const CallPointer& call, Made made);
   Checked<void> check_queue(std::size_t more) const;
@@ -143,6 +143,11 @@ class Service final : public Handler {
 };
 
 // The description of the API for /openapi.json.
-[[nodiscard]] std::string openapi_document(const std::string& version, Mode mode);
+struct ApiFacts {
+  std::string version;
+  Mode mode = Mode::kNormal;
+  std::size_t most_logprobs = kDefaultMaxLogprobs, vocabulary = 0;
+};
+[[nodiscard]] std::string openapi_document(const ApiFacts& facts);
 
 }  // namespace folio::server
