@@ -52,15 +52,14 @@ struct Program<'s> {
 
 impl Template {
     pub fn compile(source: &str) -> Result<Template> {
-        let template = Template { source: plain_generation_blocks(source) };
+        let source = template_limits::without_constant_products(&plain_generation_blocks(source), &syntax()?);
+        let template = Template { source };
         template.program()?;
         Ok(template)
     }
 
     fn program(&self) -> Result<Program<'_>> {
-        let failed = |e: minijinja::Error| Error::invalid(format!("chat template: {}", sentence(&e)));
-        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(failed)?;
-        let parsed = parse(&self.source, NAME, syntax).map_err(failed)?;
+        let parsed = parse(&self.source, NAME, syntax()?).map_err(|e| invalid(&e))?;
         let mut generator = CodeGenerator::new(NAME, &self.source);
         generator.compile_stmt(&parsed);
         let (main, blocks) = generator.finish();
@@ -129,6 +128,15 @@ impl Template {
             Err(error) => Err(failure(&error)),
         }
     }
+}
+
+fn invalid(error: &minijinja::Error) -> Error {
+    Error::invalid(format!("chat template: {}", sentence(error)))
+}
+
+/// As transformers sets Jinja up.
+fn syntax() -> Result<SyntaxConfig> {
+    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| invalid(&e))
 }
 
 fn failure(error: &minijinja::Error) -> Error {

@@ -82,6 +82,10 @@ void print_tensors(const Json& tensors, std::string& out) {
                        format_count(total["bytes"].get<std::uint64_t>()));
   out += fmt::format("  {:<{}}  {:<8} {:<20} {:>15}\n", "", widest, "all", tensor_count(tensors["count"]),
                      format_count(tensors["bytes"].get<std::uint64_t>()));
+  for (const Json& tensor : tensors["unused"])
+    out += fmt::format("  {:<{}}  {:<8} no type of weights; not read\n",
+                       safe(tensor["name"].get_ref<const std::string&>()), widest,
+                       safe(tensor["type"].get_ref<const std::string&>()));
 }
 
 void print_template(const Json& chat_template, std::string& out) {

@@ -108,13 +108,17 @@ Json tensors_report(const weights::TensorStore& tensors) {
     ++total->count;
     total->bytes += tensor.data.size();
   }
+  Json unused = Json::array();
+  for (const weights::ForeignTensor& tensor : tensors.foreign())
+    unused.push_back({{"name", tensor.name}, {"type", tensor.type}});
   Json by_type = Json::array();
   for (const Total& total : totals)
     by_type.push_back({{"type", total.type}, {"count", total.count}, {"bytes", total.bytes}});
   return {{"count", tensors.all().size()},
           {"bytes", tensors.total_bytes()},
           {"by_type", by_type},
-          {"list", list}};
+          {"list", list},
+          {"unused", unused}};
 }
 
 Result<Json> model_report(const std::string& path, const InspectOptions& options) {

@@ -51,7 +51,7 @@ class WeightLoader {
   // The same; empty where the model has no such tensor.
   [[nodiscard]] Result<std::vector<float>> optional_vector(const std::string& name, std::size_t size);
 
-  bool has(const std::string& name) const { return store_->find(name) != nullptr; }
+  bool has(const std::string& name) const { return store_->contains(name); }
   // After the last tensor: hands over the memory.
   [[nodiscard]] WeightMemory finish() { return std::move(memory_); }
 

@@ -108,6 +108,14 @@ TEST(ChatTemplate, NamespaceMacroAndTime) {
   EXPECT_EQ(text("{{ strftime_now('%d %b %Y %H:%M') }}"), "22 Nov 2026 12:34");
 }
 
+TEST(ChatTemplate, Products) {
+  EXPECT_EQ(text("{{ '=' * 3 }}{{ 2 * 3 }}{{ (1 + 1) * [4][0] * 2 }}{{ 2 ** 3 * 2 }}{{ -3 * 2 }}"),
+            "===61616-6");
+  EXPECT_EQ(text("{% raw %}{{ 2 * 3 }}{% endraw %}{# 2 * 3 #}{{ '2 * 3' }}"), "{{ 2 * 3 }}2 * 3");
+  EXPECT_EQ(text("{% macro m(a, b) %}{{ a }}{{ b }}{% endmacro %}{{ m(*['x', 'y']) }}{{ m('x', *['z']) }}"),
+            "xyxz");
+}
+
 TEST(ChatTemplate, RaisedMessagesAreExact) {
   const Error raised = error("{{ raise_exception('Roles must alternate: ' + messages[0].role) }}");
   EXPECT_EQ(raised.kind, ErrorKind::kInvalid);
@@ -147,6 +155,8 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
       "{% set ns = namespace(s=['x']) %}{% for i in range(60) %}{% set ns.s = [ns.s | join, ns.s | join] "
       "%}{% endfor %}",
       "{{ 'x' * 1000000000 }}",
+      "{% set s = 'x' * 90000000 %}ok",
+      "{% set s = ('x' ~ 'y') * 2 * 45000000 %}ok",
       "{{ [1] * 1000000000 }}",
       "{{ '%999999999d' % 1 }}",
       "{{ '{:>999999999}'.format('a') }}",
@@ -173,6 +183,19 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
   }
   EXPECT_EQ(error(hostile[0]).kind, ErrorKind::kTooLarge);
   EXPECT_EQ(error(hostile[2]).kind, ErrorKind::kTooLarge);
+}
+
+// The limit of one text, apart from that of all texts together: forty texts of 4 MB may be made, one of 5 may
+// not.
+TEST(ChatTemplate, OneTextHasALimitOfItsOwn) {
+  const char* const many = "{% for i in range(40) %}{% set s = 'x' * 4000000 %}{% endfor %}ok";
+  EXPECT_EQ(text(many), "ok");
+  const Error repeated = error("{% set s = 'x' * 5000000 %}ok");
+  EXPECT_EQ(repeated.kind, ErrorKind::kTooLarge);
+  EXPECT_THAT(repeated.message, HasSubstr("more text than the limit"));
+  const Error appended = error("{% set s = 'x' * 3000000 ~ 'x' * 3000000 %}ok");
+  EXPECT_EQ(appended.kind, ErrorKind::kTooLarge);
+  EXPECT_THAT(appended.message, HasSubstr("longer text than the limit"));
 }
 
 TEST(ChatTemplate, DeepNestingIsAnErrorOrDroppedSafely) {

@@ -82,55 +82,43 @@ Result<Shards> read_index(const std::string& path) {
   return shards;
 }
 
-Result<Tensor> weight_of(const SafetensorsEntry& entry, const std::string& path) {
-  const kernels::TensorTypeInfo* type = kernels::find_tensor_type(entry.dtype);
-  if (entry.dtype != "F32" && entry.dtype != "F16" && entry.dtype != "BF16") {
-    return fail(ErrorKind::kUnsupported,
-                "{}: tensor {} has dtype {}, folio reads F32, F16 and BF16 weights (byte {})", path,
-                quote(entry.name), entry.dtype, entry.offset);
-  }
-  Tensor tensor{entry.name, type->type, entry.shape, entry.data};
-  if (tensor.shape.empty()) tensor.shape.push_back(1);
-  return tensor;
-}
-
 // What was read so far, and the index's mapping if there is one.
 struct Weights {
   std::vector<std::string> paths;
   std::vector<platform::MappedFile> files;
   std::vector<Tensor> tensors;
+  std::vector<ForeignTensor> foreign;
 };
 
-Status add_file(const std::string& path, Weights& weights) {
+// `expected`: the tensors that the index says are in this file, each of which must be there; one that the
+// index does not know at all is taken as it is.
+Status add_file(const std::string& path, const std::set<std::string>& expected, Weights& weights) {
   FOLIO_TRY(opened, SafetensorsFile::open(path));
+  std::set<std::string_view> held;
   for (const SafetensorsEntry& entry : opened.header.entries) {
-    FOLIO_TRY(tensor, weight_of(entry, path));
+    held.insert(entry.name);
+    if (entry.dtype != "F32" && entry.dtype != "F16" && entry.dtype != "BF16") {
+      weights.foreign.push_back({entry.name, entry.dtype});
+      continue;
+    }
+    Tensor tensor{entry.name, kernels::find_tensor_type(entry.dtype)->type, entry.shape, entry.data};
+    if (tensor.shape.empty()) tensor.shape.push_back(1);
     weights.tensors.push_back(std::move(tensor));
+  }
+  for (const std::string& name : expected) {
+    if (!held.contains(name))
+      return fail(ErrorKind::kInvalid, "{}: tensor {} is missing, {} says it is in this file", path,
+                  quote(name), kIndex);
   }
   weights.paths.push_back(path);
   weights.files.push_back(std::move(opened.file));
   return {};
 }
 
-// Error unless the tensors from `first` on, which are those of file `name`, are the ones that the index
-// expects there. A tensor that the index does not know at all is taken as it is.
-Status check_shard(const Weights& weights, std::size_t first, const std::string& name, const Shards& shards) {
-  const std::string& path = weights.paths.back();
-  std::set<std::string_view> held;
-  for (std::size_t i = first; i < weights.tensors.size(); ++i) held.insert(weights.tensors[i].name);
-  for (const std::string& expected : shards.at(name)) {
-    if (!held.contains(expected)) {
-      return fail(ErrorKind::kInvalid, "{}: tensor {} is missing, {} says it is in this file", path,
-                  quote(expected), kIndex);
-    }
-  }
-  return {};
-}
-
 Result<Weights> read_weights(const std::string& directory) {
   Weights weights;
   if (const std::string single = join(directory, kSingle); exists(single)) {
-    FOLIO_TRY_STATUS(add_file(single, weights));
+    FOLIO_TRY_STATUS(add_file(single, {}, weights));
     return weights;
   }
   const std::string index = join(directory, kIndex);
@@ -145,9 +133,7 @@ Result<Weights> read_weights(const std::string& directory) {
     if (!exists(path))
       return fail(ErrorKind::kNotFound, "{}: is missing, {} tensors are in it as {} says", path,
                   expected.size(), kIndex);
-    const std::size_t first = weights.tensors.size();
-    FOLIO_TRY_STATUS(add_file(path, weights));
-    FOLIO_TRY_STATUS(check_shard(weights, first, name, shards));
+    FOLIO_TRY_STATUS(add_file(path, expected, weights));
   }
   return weights;
 }
@@ -178,7 +164,8 @@ Result<HfModel> HfModel::open(const std::string& directory) {
   model.config = std::move(config);
   FOLIO_TRY(weights, read_weights(directory));
   model.paths = std::move(weights.paths);
-  FOLIO_TRY(store, TensorStore::make(directory, std::move(weights.files), std::move(weights.tensors)));
+  FOLIO_TRY(store, TensorStore::make(directory, std::move(weights.files), std::move(weights.tensors),
+                                     std::move(weights.foreign)));
   model.tensors = std::move(store);
   FOLIO_TRY_STATUS(read_texts(model));
   return model;

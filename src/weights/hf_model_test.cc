@@ -94,13 +94,27 @@ TEST_F(HfModelTest, TheIndexIsChecked) {
   EXPECT_THAT(error_of(), AllOf(HasSubstr(kIndexName), HasSubstr("not valid JSON (byte ")));
 }
 
-TEST_F(HfModelTest, RefusesWhatIsNoWeightType) {
-  dir_.write("model.safetensors", safetensors_file({{"w", "F8_E4M3", {4}, "1234"}}));
-  EXPECT_THAT(
-      error_of(ErrorKind::kUnsupported),
-      AllOf(HasSubstr("tensor 'w' has dtype F8_E4M3, folio reads F32, F16 and BF16"), HasSubstr("(byte ")));
-  dir_.write("model.safetensors", safetensors_file({{"w", "I64", {1}, "12345678"}}));
-  EXPECT_THAT(error_of(ErrorKind::kUnsupported), HasSubstr("dtype I64"));
+TEST_F(HfModelTest, RefusesWhatIsNoWeightTypeOnlyWhereItIsWanted) {
+  dir_.write("model.safetensors",
+             safetensors_file(
+                 {{"f", "F8_E4M3", {4}, "1234"}, {"i", "I64", {1}, "12345678"}, {"w", "F32", {1}, "1234"}}));
+  const auto model = HfModel::open(dir_.path());
+  ASSERT_TRUE(model) << model.error().message;
+  EXPECT_EQ(model->tensors.all().size(), 1u);
+  EXPECT_EQ(model->tensors.foreign().size(), 2u);
+  EXPECT_TRUE(model->tensors.get("w"));
+  for (const char* name : {"f", "i"}) {
+    EXPECT_EQ(model->tensors.find(name), nullptr);
+    EXPECT_TRUE(model->tensors.contains(name));
+    ASSERT_FALSE(model->tensors.get(name));
+    EXPECT_EQ(model->tensors.get(name).error().kind, ErrorKind::kUnsupported);
+  }
+  EXPECT_THAT(model->tensors.get("f").error().message,
+              HasSubstr("tensor 'f' has dtype F8_E4M3, folio reads F32, F16 and BF16"));
+  dir_.write(
+      "model.safetensors",
+      safetensors_file({{"w", "I64", {1}, "12345678"}, {"w2", "F32", {1}, "1234"}, {"i", "I8", {1}, "1"}}));
+  EXPECT_TRUE(HfModel::open(dir_.path()));
 }
 
 TEST_F(HfModelTest, ConfigAndWeightsMustBeThere) {

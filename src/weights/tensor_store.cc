@@ -15,31 +15,45 @@ std::uint64_t Tensor::elements() const {
 std::uint64_t Tensor::rows() const { return columns() == 0 ? 0 : elements() / columns(); }
 
 Result<TensorStore> TensorStore::make(std::string source, std::vector<platform::MappedFile> files,
-                                      std::vector<Tensor> tensors) {
+                                      std::vector<Tensor> tensors, std::vector<ForeignTensor> foreign) {
   TensorStore store;
   store.source_ = std::move(source);
   store.files_ = std::move(files);
   store.tensors_ = std::move(tensors);
-  store.index_.reserve(store.tensors_.size());
+  store.foreign_ = std::move(foreign);
+  store.index_.reserve(store.tensors_.size() + store.foreign_.size());
+  const auto enter = [&](const std::string& name, std::size_t place) -> Status {
+    if (!store.index_.emplace(name, place).second)
+      return fail(ErrorKind::kInvalid, "{}: tensor {} is there twice", store.source_, quote(name));
+    return {};
+  };
   for (std::size_t i = 0; i < store.tensors_.size(); ++i) {
-    const Tensor& tensor = store.tensors_[i];
-    if (!store.index_.emplace(tensor.name, i).second) {
-      return fail(ErrorKind::kInvalid, "{}: tensor {} is there twice", store.source_, quote(tensor.name));
-    }
-    store.total_bytes_ += tensor.data.size();
+    FOLIO_TRY_STATUS(enter(store.tensors_[i].name, i));
+    store.total_bytes_ += store.tensors_[i].data.size();
+  }
+  for (std::size_t i = 0; i < store.foreign_.size(); ++i) {
+    FOLIO_TRY_STATUS(enter(store.foreign_[i].name, store.tensors_.size() + i));
   }
   return store;
 }
 
 const Tensor* TensorStore::find(std::string_view name) const {
   const auto found = index_.find(name);
-  return found == index_.end() ? nullptr : &tensors_[found->second];
+  return found == index_.end() || found->second >= tensors_.size() ? nullptr : &tensors_[found->second];
 }
 
+bool TensorStore::contains(std::string_view name) const { return index_.contains(name); }
+
 Result<const Tensor*> TensorStore::get(std::string_view name) const {
-  const Tensor* found = find(name);
-  if (found == nullptr) return fail(ErrorKind::kNotFound, "{}: tensor {} is missing", source_, quote(name));
-  return found;
+  const auto found = index_.find(name);
+  if (found == index_.end())
+    return fail(ErrorKind::kNotFound, "{}: tensor {} is missing", source_, quote(name));
+  if (found->second >= tensors_.size())
+    return fail(
+        ErrorKind::kUnsupported,
+        "{}: tensor {} has dtype {}, folio reads F32, F16 and BF16 weights; convert the model to one of them",
+        source_, quote(name), foreign_[found->second - tensors_.size()].type);
+  return &tensors_[found->second];
 }
 
 void TensorStore::release(const Tensor& tensor) const {

@@ -30,6 +30,13 @@ struct Tensor {
   std::uint64_t rows() const;  // elements / columns; 0 if columns is 0
 };
 
+// A tensor of a type that folio has no weights of (integers, flags, FP8): it stands in the file and is of no
+// use. Files hold such beside their weights, and a model that wants none of them loads.
+struct ForeignTensor {
+  std::string name;
+  std::string type;  // as the file calls it
+};
+
 // Largest number of tensors in one model, in any file format.
 inline constexpr std::uint64_t kMaxTensors = 1u << 20;
 
@@ -43,12 +50,17 @@ class TensorStore {
 
   // `source` is what messages call the model: a file or directory. Errors: two tensors of one name.
   static Result<TensorStore> make(std::string source, std::vector<platform::MappedFile> files,
-                                  std::vector<Tensor> tensors);
+                                  std::vector<Tensor> tensors, std::vector<ForeignTensor> foreign = {});
 
   const std::string& source() const { return source_; }
   std::span<const Tensor> all() const { return tensors_; }  // in file order
-  const Tensor* find(std::string_view name) const;          // nullptr if absent
-  Result<const Tensor*> get(std::string_view name) const;   // an error that names model and tensor if absent
+  // nullptr if absent or foreign
+  const Tensor* find(std::string_view name) const;
+  // Errors name model and tensor: kNotFound if absent, kUnsupported with its type if foreign.
+  Result<const Tensor*> get(std::string_view name) const;
+  bool contains(
+      std::string_view name) const;  // foreign ones too: a model may not overlook what it would need
+  std::span<const ForeignTensor> foreign() const { return foreign_; }
   std::uint64_t total_bytes() const { return total_bytes_; }  // of all tensors' data
 
   // Gives back the memory of a tensor that will not be read soon: the OS pages that it covers alone are
@@ -60,8 +72,9 @@ class TensorStore {
   std::string source_;
   std::vector<platform::MappedFile> files_;
   std::vector<Tensor> tensors_;
+  std::vector<ForeignTensor> foreign_;
   std::unordered_map<std::string_view, std::size_t>
-      index_;  // keys point into tensors_[i].name, which never move
+      index_;  // of tensors_, and after them of foreign_; keys point into the names, which never move
   std::uint64_t total_bytes_ = 0;
 };
 
