@@ -69,6 +69,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .pooling = options.pooling,
       .normalize = options.normalize,
       .max_logprobs = options.max_logprobs,
+      .stream_interval = options.stream_interval,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? server::Priorities::kUse

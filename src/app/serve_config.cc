@@ -59,6 +59,18 @@ Status apply(std::span<const ServeFlag> flags, const Assignments& assignments, c
   return {};
 }
 
+Status check_tls(const server::TlsFiles& tls) {
+  if (tls.certificate.empty() && (!tls.key.empty() || !tls.authorities.empty()))
+    return fail(ErrorKind::kInvalid, "--ssl-{} needs --ssl-certfile, the server's certificate",
+                tls.key.empty() ? "ca-certs" : "keyfile");
+  const bool asks = tls.clients != server::ClientCertificates::kIgnore;
+  if (asks && tls.authorities.empty())
+    return fail(ErrorKind::kInvalid, "--ssl-cert-reqs needs --ssl-ca-certs, those who sign the certificates");
+  if (!asks && !tls.authorities.empty())
+    return fail(ErrorKind::kInvalid, "--ssl-ca-certs does nothing without --ssl-cert-reqs 1 or 2");
+  return {};
+}
+
 std::string config_file(const Assignments& command_line) {
   std::string path = environment("FOLIO_CONFIG");
   for (const auto& [name, value] : command_line)
@@ -100,6 +112,7 @@ Result<ServeOptions> resolve_serve(const Assignments& command_line) {
   }
   FOLIO_TRY_STATUS(apply(flags, of_environment(flags), "environment: "));
   FOLIO_TRY_STATUS(apply(flags, command_line, ""));
+  FOLIO_TRY_STATUS(check_tls(options.http.tls));
   return options;
 }
 

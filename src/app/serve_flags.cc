@@ -305,9 +305,28 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    switch_to("enable-prompt-tokens-details", [&o](bool on) {
                      o.cached_tokens = on ? server::CachedTokens::kShow : server::CachedTokens::kHide;
                    })});
+  flags.push_back({"stream-interval", "", "N", "tokens of a stream in one event, after the first (default 1)",
+                   group,
+                   count_to("stream-interval", {1, 1024}, [&o](std::size_t n) { o.stream_interval = n; })});
   flags.push_back({"dev-mode", "", "", "/reset_prefix_cache, for development; VLLM_SERVER_DEV_MODE=1 too",
                    group, switch_to("dev-mode", [&o](bool on) {
                      o.mode = on ? server::Mode::kDevelopment : server::Mode::kNormal;
+                   })});
+
+  flags.push_back({"ssl-certfile", "", "FILE",
+                   "speak TLS (https) with this certificate: PEM, the chain behind it", group,
+                   text_to(o.http.tls.certificate)});
+  flags.push_back({"ssl-keyfile", "", "FILE",
+                   "its private key: PEM, without a passphrase (default: in --ssl-certfile)", group,
+                   text_to(o.http.tls.key)});
+  flags.push_back({"ssl-ca-certs", "", "FILE", "who signs clients' certificates; needs --ssl-cert-reqs",
+                   group, text_to(o.http.tls.authorities)});
+  flags.push_back({"ssl-cert-reqs", "", "0|1|2",
+                   "certificates of clients: not asked for (0, default), verified where\nthere is one (1), "
+                   "demanded (2)",
+                   group, choice_to("ssl-cert-reqs", "0|1|2", [&o](const std::string& number) {
+                     using enum server::ClientCertificates;
+                     o.http.tls.clients = number == "0" ? kIgnore : number == "1" ? kVerify : kRequire;
                    })});
 
   const std::string limits = "Limits";

@@ -8,7 +8,7 @@ enum class Treatment {
   kWarn,    // means nothing on a CPU, or is gone from vLLM too: accepted with one warning
   kRefuse,  // would change answers or what is stored
   kOn,      // is always so: true is accepted
-  kOne,     // 1 is accepted
+  kOnly,    // `accepted` is
 };
 enum class Takes { kValue, kNothing };
 
@@ -17,6 +17,7 @@ struct Foreign {
   Takes takes;
   Treatment treatment;
   std::string_view why;
+  std::string_view accepted = "1";
 };
 
 constexpr Foreign kForeign[] = {
@@ -49,17 +50,56 @@ constexpr Foreign kForeign[] = {
     {"disable-log-requests", Takes::kNothing, Treatment::kWarn, "folio logs no requests"},
     {"uvicorn-log-level", Takes::kValue, Treatment::kWarn, "there is no uvicorn"},
 
+    {"disable-log-stats", Takes::kNothing, Treatment::kWarn, "folio logs no statistics; see /metrics"},
+    {"disable-hybrid-kv-cache-manager", Takes::kNothing, Treatment::kWarn,
+     "all layers keep the same history"},
+    {"disable-chunked-mm-input", Takes::kNothing, Treatment::kWarn, "folio serves text models only"},
+    {"show-hidden-metrics-for-version", Takes::kValue, Treatment::kWarn,
+     "older names of metrics are always there"},
+
     // Always so.
     {"enable-prefix-caching", Takes::kNothing, Treatment::kOn,
      "prefixes are always cached; cache_salt in a request isolates it"},
-    {"tensor-parallel-size", Takes::kValue, Treatment::kOne,
+    {"tensor-parallel-size", Takes::kValue, Treatment::kOnly,
      "several machines or processes are not supported yet"},
-    {"pipeline-parallel-size", Takes::kValue, Treatment::kOne,
+    {"pipeline-parallel-size", Takes::kValue, Treatment::kOnly,
      "several machines or processes are not supported yet"},
-    {"data-parallel-size", Takes::kValue, Treatment::kOne,
+    {"data-parallel-size", Takes::kValue, Treatment::kOnly,
+     "several machines or processes are not supported yet"},
+
+    {"decode-context-parallel-size", Takes::kValue, Treatment::kOnly,
      "several machines or processes are not supported yet"},
 
     // Not yet.
+    {"kv-cache-dtype-skip-layers", Takes::kValue, Treatment::kRefuse, "all layers store the same type"},
+    {"kv-cache-metrics", Takes::kNothing, Treatment::kRefuse,
+     "not supported yet; folio:kv_evicted_blocks_total says how much is lost"},
+    {"kv-cache-metrics-sample", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"kv-offloading-backend", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"kv-sharing-fast-prefill", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
+    {"prefix-match-unit", Takes::kValue, Treatment::kRefuse,
+     "prefixes match token by token already; leave it out"},
+    {"prefix-cache-retention-interval", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"max-num-scheduled-tokens", Takes::kValue, Treatment::kRefuse,
+     "not supported; --max-num-batched-tokens is the limit of a step"},
+    {"max-num-queued-tokens", Takes::kValue, Treatment::kRefuse,
+     "not supported yet; --max-num-queued-reqs bounds the queue"},
+    {"scheduler-reserve-full-isl", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
+    {"watermark", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"prefill-schedule-interval", Takes::kValue, Treatment::kRefuse,
+     "not supported; --step-budget-ms bounds what prompts take of a step"},
+    {"disable-sliding-window", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
+    {"mamba-cache-mode", Takes::kValue, Treatment::kRefuse, "recurrent models are not supported yet"},
+    {"mamba-block-size", Takes::kValue, Treatment::kRefuse, "recurrent models are not supported yet"},
+    {"mamba-cache-dtype", Takes::kValue, Treatment::kRefuse, "recurrent models are not supported yet"},
+    {"mamba-ssm-cache-dtype", Takes::kValue, Treatment::kRefuse, "recurrent models are not supported yet"},
+    {"use-replayssm", Takes::kNothing, Treatment::kRefuse, "recurrent models are not supported yet"},
+    {"replayssm-buffer-len", Takes::kValue, Treatment::kRefuse, "recurrent models are not supported yet"},
+    {"spec-method", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"spec-model", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"spec-tokens", Takes::kValue, Treatment::kRefuse, "not supported yet"},
+    {"logprobs-mode", Takes::kValue, Treatment::kOnly,
+     "log-probabilities are those of the model, before any sampling field (raw_logprobs)", "raw_logprobs"},
     {"quantization", Takes::kValue, Treatment::kRefuse,
      "not known; --weights q8_0 or q4_0 turns wider weights while loading"},
     {"kv-offloading-size", Takes::kValue, Treatment::kRefuse, "not supported yet"},
@@ -73,10 +113,9 @@ constexpr Foreign kForeign[] = {
     {"enable-auto-tool-choice", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
     {"enable-lora", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
     {"otlp-traces-endpoint", Takes::kValue, Treatment::kRefuse, "not supported yet"},
-    {"ssl-certfile", Takes::kValue, Treatment::kRefuse,
-     "not supported yet: put a TLS proxy (nginx, caddy) before --uds or 127.0.0.1"},
-    {"ssl-keyfile", Takes::kValue, Treatment::kRefuse,
-     "not supported yet: put a TLS proxy (nginx, caddy) before --uds or 127.0.0.1"},
+    {"enable-ssl-refresh", Takes::kNothing, Treatment::kRefuse,
+     "certificates are read once; start folio serve again when they change"},
+    {"ssl-ciphers", Takes::kValue, Treatment::kRefuse, "TLS 1.2 and 1.3 are spoken with OpenSSL's own list"},
 };
 
 Status treat(const Foreign& flag, const std::string& value, ServeOptions& options) {
@@ -87,8 +126,8 @@ Status treat(const Foreign& flag, const std::string& value, ServeOptions& option
     case Treatment::kOn:
       if (value == "true") return {};
       break;
-    case Treatment::kOne:
-      if (value == "1") return {};
+    case Treatment::kOnly:
+      if (value == flag.accepted) return {};
       break;
     case Treatment::kRefuse:
       break;

@@ -36,6 +36,7 @@ struct ServeOptions {
   engine::Pooling pooling = engine::Pooling::kLast;  // of /v1/embeddings
   server::Normalize normalize = server::Normalize::kYes;
   std::uint32_t max_logprobs = server::kDefaultMaxLogprobs;  // or kAllLogprobs
+  std::size_t stream_interval = 1;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   server::CachedTokens cached_tokens = server::CachedTokens::kShow;

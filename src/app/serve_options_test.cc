@@ -119,13 +119,15 @@ TEST(ServeOptions, TheStrongerSourceReplacesTheWeaker) {
 }
 
 TEST(ServeOptions, ForeignFlagsWarnOrAreRefusedByName) {
-  const ServeOptions o = serve(
-      {"--swap-space", "4", "--enforce-eager", "--enable-prefix-caching", "--tensor-parallel-size", "1"});
+  const ServeOptions o = serve({"--swap-space", "4", "--enforce-eager", "--enable-prefix-caching",
+                                "--tensor-parallel-size", "1", "--logprobs-mode", "raw_logprobs"});
   ASSERT_EQ(o.warnings.size(), 2u);
   EXPECT_THAT(o.warnings[0], HasSubstr("--swap-space"));
   for (const std::vector<std::string>& refused :
        std::vector<std::vector<std::string>>{{"serve", "--no-enable-prefix-caching"},
                                              {"serve", "--pipeline-parallel-size", "2"},
+                                             {"serve", "--logprobs-mode", "processed_logits"},
+                                             {"serve", "--kv-cache-metrics"},
                                              {"serve", "--kv-transfer-config", "{}"}}) {
     const auto parsed = parse_command_line(refused);
     ASSERT_FALSE(parsed) << refused[1];

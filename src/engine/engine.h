@@ -103,6 +103,9 @@ class Engine {
   std::uint64_t preemptions() const { return scheduler_.preemptions(); }
   scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
   std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
+  // Times that check_integrity() was proved after a busy step; the thread of step().
+  std::uint64_t integrity_checks() const { return integrity_checks_; }
+  std::size_t last_step_tokens() const { return shape_.rows; }  // the thread of step()
   MemoryUse memory_use() const;
 
  private:
@@ -150,6 +153,7 @@ class Engine {
   scheduler::StepShape shape_;  // of plan_
   double step_started_ms_ = 0;
   bool checked_ = true;  // the accounts of blocks, since the last busy step
+  std::uint64_t integrity_checks_ = 0;
 };
 
 }  // namespace folio::engine

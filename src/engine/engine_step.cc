@@ -235,6 +235,7 @@ void Engine::check_when_idle() {
   checked_ = true;
   const Status sound = check_integrity();
   FOLIO_CHECK(sound.has_value(), sound.error().message.c_str());
+  ++integrity_checks_;
 }
 
 void Engine::calibrate() { parts_.cost->observe(shape_, parts_.time->now_ms() - step_started_ms_); }

@@ -1,6 +1,7 @@
 #include "platform/thread_pool.h"
 
 #include "base/check.h"
+#include "platform/thread_name.h"
 
 namespace folio::platform {
 namespace {
@@ -33,7 +34,11 @@ void wait_for_change(const std::atomic<std::uint32_t>& word, std::uint32_t old) 
 
 ThreadPool::ThreadPool(int threads) : shares_(static_cast<std::size_t>(threads)) {
   FOLIO_CHECK(threads >= 1, "a thread pool needs at least one thread");
-  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { worker(thread); });
+  for (int thread = 1; thread < threads; ++thread)
+    workers_.emplace_back([this, thread] {
+      name_this_thread("folio-compute");
+      worker(thread);
+    });
 }
 
 ThreadPool::~ThreadPool() {

@@ -38,6 +38,7 @@ HttpResponse error_response(const ApiError& error) {
   HttpResponse response{.status = error.status, .body = error_body(error), .headers = {}};
   if (error.retry_after_s > 0)
     response.headers.push_back({"Retry-After", std::to_string(error.retry_after_s)});
+  if (!error.allowed.empty()) response.headers.push_back({"Allow", error.allowed});
   if (error.status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer"});
   return response;
 }

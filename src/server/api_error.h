@@ -17,6 +17,7 @@ struct ApiError {
   std::string param;    // the field at fault; empty: none
   std::string code;     // "model_not_found"; empty: none
   int retry_after_s = 0;
+  std::string allowed = {};  // "GET, POST": of a 405
 };
 
 inline constexpr int kRetryAfterS = 2;  // where all places are taken

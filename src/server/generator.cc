@@ -1,6 +1,5 @@
 #include "server/generator.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace folio::server {
@@ -52,9 +51,12 @@ Generator::~Generator() = default;
 platform::Work Generator::work() {
   while (auto command = commands_.try_pop()) (*command)();
   const bool stepped = engine_->step();
+  if (stepped && engine_->last_step_tokens() > 0) steps_.add(engine_->last_step_tokens());
   state_.put({.running = engine_->running(),
               .waiting = engine_->waiting(),
               .preemptions = engine_->preemptions(),
+              .steps = steps_,
+              .integrity_checks = engine_->integrity_checks(),
               .kv = engine_->kv_stats()});
   on_news_();
   return stepped ? platform::Work::kMore : platform::Work::kNone;

@@ -4,6 +4,8 @@
 // Thread rule: every member from any thread.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -19,10 +21,26 @@
 
 namespace folio::server {
 
+// Steps by the tokens that they computed: 1, 2 to 8, 9 to 16, then up to each power of two to 16,384, then
+// more.
+struct StepSizes {
+  static constexpr std::array<std::size_t, 13> kBounds = {1,   8,    16,   32,   64,   128,  256,
+                                                          512, 1024, 2048, 4096, 8192, 16384};
+  std::array<std::uint64_t, kBounds.size() + 1> steps{};
+  std::uint64_t tokens = 0;
+
+  void add(std::size_t step_tokens) {
+    ++steps[static_cast<std::size_t>(std::ranges::lower_bound(kBounds, step_tokens) - kBounds.begin())];
+    tokens += step_tokens;
+  }
+};
+
 // What the engine's thread last saw.
 struct EngineState {
   std::size_t running = 0, waiting = 0;
   std::uint64_t preemptions = 0;
+  StepSizes steps;
+  std::uint64_t integrity_checks = 0;
   kv::KvStats kv;
 };
 
@@ -68,6 +86,7 @@ class Generator {
   std::unique_ptr<engine::Engine> engine_;
   std::function<void()> on_news_;
   std::size_t longest_tokens_;
+  StepSizes steps_;  // the engine's thread
   platform::Latest<EngineState> state_;
   BoundedQueue<std::function<void()>> commands_{64};  // for the engine's thread
   std::unique_ptr<platform::Worker> worker_;          // last: it uses all of the above

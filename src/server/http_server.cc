@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "platform/thread_name.h"
 #include "server/connection.h"
 
 namespace folio::server {
@@ -58,8 +59,9 @@ std::string format_address(const Acceptor& acceptor, const HttpOptions& options)
   std::copy_n(reinterpret_cast<const char*>(bound.data()), bytes, reinterpret_cast<char*>(tcp.data()));
   tcp.resize(bytes);
   const std::string host = tcp.address().to_string();
-  return tcp.address().is_v6() ? fmt::format("http://[{}]:{}", host, tcp.port())
-                               : fmt::format("http://{}:{}", host, tcp.port());
+  const std::string_view scheme = options.tls.certificate.empty() ? "http" : "https";
+  return tcp.address().is_v6() ? fmt::format("{}://[{}]:{}", scheme, host, tcp.port())
+                               : fmt::format("{}://{}:{}", scheme, host, tcp.port());
 }
 
 }  // namespace
@@ -75,9 +77,14 @@ struct HttpServer::State {
   asio::thread_pool workers{1};
 
   State(const HttpLimits& limits, Handler& handler)
-      : pool{.limits = limits, .handler = handler, .open = {}} {}
+      : pool{.limits = limits, .handler = handler, .tls = nullptr, .open = {}} {}
 
   Status open(const HttpOptions& options) {
+    asio::post(workers, [] { platform::name_this_thread("folio-prepare"); });
+    if (!options.tls.certificate.empty()) {
+      FOLIO_TRY(tls, TlsContext::load(options.tls));
+      pool.tls = std::move(tls);
+    }
     FOLIO_TRY(where, resolve(io, options));
     boost::system::error_code error;
     acceptor.open(where.protocol, error);
@@ -116,8 +123,9 @@ struct HttpServer::State {
     if (pool.open.size() >= 2 * pool.limits.connections) return;  // those told so are not gone yet
     boost::system::error_code ignored;
     socket.set_option(asio::ip::tcp::no_delay(true), ignored);  // a Unix socket has no such option
-    auto connection = std::make_shared<Connection>(std::move(socket), pool);
     const bool full = pool.open.size() >= pool.limits.connections;
+    if (full && pool.tls) return;  // what it is told before the handshake it does not understand
+    auto connection = std::make_shared<Connection>(std::move(socket), pool);
     pool.open.insert(connection);
     if (full)
       connection->refuse(

@@ -1,4 +1,5 @@
-// HttpServer: HTTP/1.1 over TCP or a Unix socket, on one I/O thread. Knows connections and limits, no API.
+// HttpServer: HTTP/1.1 over TCP or a Unix socket, with or without TLS, on one I/O thread. Knows connections
+// and limits, no API.
 //
 // Thread rule: run() is the I/O thread; post() and work() from any thread; the rest before run() or on the
 // I/O thread. Errors of clients end their connection, with an answer from Handler::protocol_error() where one
@@ -13,6 +14,7 @@
 
 #include "base/result.h"
 #include "server/http.h"
+#include "server/tls.h"
 
 namespace folio::server {
 
@@ -29,18 +31,19 @@ struct HttpOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8000;  // 0: any that is free
   std::string unix_socket;    // a path; not empty: instead of host and port
+  TlsFiles tls;
   HttpLimits limits;
 };
 
 class HttpServer {
  public:
-  // Listens; clients wait until run(). `handler` outlives the server. Errors: an address that cannot be
-  // bound.
+  // Listens; clients wait until run(). `handler` outlives the server. With TLS the process ignores SIGPIPE.
+  // Errors: an address that cannot be bound; those of TlsContext::load().
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions& options,
                                                                   Handler& handler);
   ~HttpServer();
 
-  const std::string& address() const;  // "http://127.0.0.1:8000", "unix:/run/folio.sock"
+  const std::string& address() const;  // "http://127.0.0.1:8000", "https://...", "unix:/run/folio.sock"
 
   void run();                             // until stop()
   void stop();                            // ends connections as they are

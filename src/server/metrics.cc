@@ -68,6 +68,14 @@ struct Metrics::State {
   Histogram& histogram(const std::string& name, const std::string& help, const Buckets& buckets) {
     return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(labels, buckets);
   }
+  // Adds the steps since the last look.
+  void add(const StepSizes& steps) {
+    std::vector<double> more;
+    for (std::size_t i = 0; i < steps.steps.size(); ++i)
+      more.push_back(static_cast<double>(steps.steps[i] - counted_steps.steps[i]));
+    step_tokens.ObserveMultiple(more, static_cast<double>(steps.tokens - counted_steps.tokens));
+    counted_steps = steps;
+  }
   // Raises a counter to a total that the engine keeps.
   static void raise(Counter& counter, std::uint64_t total) {
     counter.Increment(std::max(0.0, static_cast<double>(total) - counter.Value()));
@@ -86,6 +94,16 @@ struct Metrics::State {
   Gauge& cached_blocks = gauge("folio:kv_blocks", "KV blocks by state", {{"state", "cached"}});
   Gauge& used_blocks = gauge("folio:kv_blocks", "KV blocks by state", {{"state", "in_use"}});
 
+  Gauge& awake =
+      gauge("vllm:engine_sleep_state", "1 for the state that the engine is in; folio's never sleeps",
+            {{"sleep_state", "awake"}});
+  Gauge& offloaded =
+      gauge("vllm:engine_sleep_state", "1 for the state that the engine is in; folio's never sleeps",
+            {{"sleep_state", "weights_offloaded"}});
+  Gauge& discarded =
+      gauge("vllm:engine_sleep_state", "1 for the state that the engine is in; folio's never sleeps",
+            {{"sleep_state", "discard_all"}});
+
   Counter& queries = counter("vllm:prefix_cache_queries_total", "Prompt tokens that were looked up");
   Counter& hits =
       counter("vllm:prefix_cache_hits_total", "Prompt tokens whose keys and values were read from the cache");
@@ -98,13 +116,22 @@ struct Metrics::State {
   Counter& cached_source =
       counter("vllm:prompt_tokens_by_source_total", "Prompt tokens of ended answers by source",
               {{"source", "local_cache_hit"}});
+  Counter& transferred_source =
+      counter("vllm:prompt_tokens_by_source_total", "Prompt tokens of ended answers by source",
+              {{"source", "external_kv_transfer"}});
   Counter& generation_tokens = counter("vllm:generation_tokens_total", "Generated tokens");
   Counter& evicted = counter("folio:kv_evicted_blocks_total", "Cached KV blocks lost to make room");
   Counter& copied =
       counter("folio:kv_copied_blocks_total", "KV blocks copied before a write, because they were shared");
   Counter& merged =
       counter("folio:kv_merged_blocks_total", "KV blocks computed twice at the same time and kept once");
+  Counter& integrity_checks =
+      counter("folio:kv_integrity_checks_total",
+              "Times that the accounts of the KV blocks were proved, after a busy time");
 
+  Histogram& step_tokens = histogram("vllm:iteration_tokens_total", "Tokens that each step computed",
+                                     Buckets(StepSizes::kBounds.begin(), StepSizes::kBounds.end()));
+  StepSizes counted_steps;
   Histogram& first_token_s =
       histogram("vllm:time_to_first_token_seconds", "From the request to its first token", kFirstTokenS);
   Histogram& next_token_s =
@@ -193,6 +220,8 @@ std::string Metrics::text(const ServerState& state) {
   s.waiting.Set(static_cast<double>(engine.waiting));
   s.waiting_capacity.Set(static_cast<double>(engine.waiting));
   s.waiting_deferred.Set(0);
+  s.awake.Set(1);
+  s.add(engine.steps);
   const double usage = engine.kv.blocks == 0 ? 0
                                              : static_cast<double>(engine.kv.in_use_blocks) /
                                                    static_cast<double>(engine.kv.blocks);
@@ -207,6 +236,7 @@ std::string Metrics::text(const ServerState& state) {
   State::raise(s.preemptions, engine.preemptions);
   State::raise(s.evicted, engine.kv.evicted_blocks);
   State::raise(s.copied, engine.kv.copied_blocks);
+  State::raise(s.integrity_checks, engine.integrity_checks);
   State::raise(s.merged, engine.kv.merged_blocks);
   return prometheus::TextSerializer().Serialize(s.registry.Collect());
 }

@@ -56,7 +56,7 @@ void Reply::take(std::size_t index, Metrics& metrics) {
                    .prefill_s = stats.prefill_s,
                    .decode_s = stats.decode_s});
   }
-  if (!parts_.request.stream) return;
+  if (!parts_.request.stream || !is_due(choice)) return;
   // What all answers to a prompt say of it comes with the first one's stream, before any has a token.
   const std::size_t first = first_of(index);
   if (first != index && !choice.begun && !choices_[first].answer.finish) take(first, metrics);
@@ -91,13 +91,20 @@ AnswerTo Reply::question_of(std::size_t index) const {
   return {.request = parts_.request, .prompt = prompt_of(index), .tokenizer = *parts_.tokenizer};
 }
 
+// Whether what is held makes an event: it says something, and is the first, the last or long enough.
+bool Reply::is_due(const Choice& choice) const {
+  const Answer& held = choice.answer;
+  if (held.finish) return true;
+  const bool says = !held.text.empty() ||
+                    ((parts_.request.return_token_ids || parts_.request.logprobs) && !held.tokens.empty());
+  return says && (!choice.begun || held.tokens.size() >= parts_.stream_interval);
+}
+
 void Reply::stream(std::size_t index) {
   Choice& choice = choices_[index];
   Answer& news = choice.answer;
   const Request& request = parts_.request;
-  const bool has_news = !news.text.empty() || news.finish ||
-                        ((request.return_token_ids || request.logprobs) && !news.tokens.empty());
-  if (!exchange_ || !has_news) return;
+  if (!exchange_) return;
   std::optional<Usage> so_far;
   const std::optional<Usage>* usage = request.include_usage ? &so_far : nullptr;
   if (request.continuous_usage) {

@@ -31,6 +31,7 @@ class Reply {
     std::vector<PreparedPrompt> prompts;
     const text::Tokenizer* tokenizer = nullptr;
     Generation generation;
+    std::size_t stream_interval = 1;
     std::vector<Header> headers;  // of the response
     Clock::time_point came;
     std::shared_ptr<Exchange> exchange;
@@ -59,6 +60,7 @@ class Reply {
 
   void take(std::size_t index, Metrics& metrics);
   void measure(Choice& choice, std::size_t tokens, Metrics& metrics) const;
+  bool is_due(const Choice& choice) const;
   void stream(std::size_t index);
   void end_stream();
   void respond_whole();

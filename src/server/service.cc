@@ -183,7 +183,8 @@ const Service::Route* Service::find_route(const HttpRequest& request, ApiError& 
         .status = 405,
         .message = fmt::format("{} takes {}, not {}", request.path, allowed, shown(Json(request.method))),
         .param = {},
-        .code = {}};
+        .code = {},
+        .allowed = allowed};
     return nullptr;
   }
   error = {.status = 404,
@@ -313,6 +314,7 @@ void Service::start(const CallPointer& call, Made made) {
                    .prompts = std::move(made.prompts),
                    .tokenizer = &generator_->engine().tokenizer(),
                    .generation = std::move(*generation),
+                   .stream_interval = options_.stream_interval,
                    .headers = call->headers,
                    .came = call->came,
                    .exchange = call->exchange});

@@ -37,6 +37,7 @@ struct ServiceOptions {
   engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
   Normalize normalize = Normalize::kYes;
   std::uint32_t max_logprobs = kDefaultMaxLogprobs;
+  std::size_t stream_interval = 1;  // tokens of an answer in one event, after the first
   Mode mode = Mode::kNormal;
   Tenants tenants = Tenants::kShared;
   Priorities priorities = Priorities::kRefuse;

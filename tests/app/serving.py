@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -19,19 +20,24 @@ import unittest
 import program
 
 SKIPPED = 77
-REQUIREMENTS = ("openai==2.54.0", "prometheus-client==0.26.0", "jsonschema==4.26.0")
+CLIENTS = ("openai==2.54.0", "prometheus-client==0.26.0", "jsonschema==4.26.0")
+TOOLS = ("schemathesis==4.32.5", "langchain-openai==1.7.3", "langchain-core==1.7.2")  # these want another openai
 
 
-def use_clients():
-    """Puts the real clients on the path: installed once below the user's cache. Without a network the test is not run."""
+def client_home():
+    """The folder below the user's cache where what tests install is kept."""
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    home = pathlib.Path(os.environ.get("FOLIO_HOME") or os.path.join(cache, "folio"))
-    key = hashlib.sha256(repr((REQUIREMENTS, sys.version_info[:2])).encode()).hexdigest()[:12]
-    folder = home / "test-clients" / key
+    return pathlib.Path(os.environ.get("FOLIO_HOME") or os.path.join(cache, "folio")) / "test-clients"
+
+
+def use_clients(packages=CLIENTS):
+    """Puts packages on the path: installed once below the user's cache. Without a network the test is not run."""
+    key = hashlib.sha256(repr((packages, sys.version_info[:2])).encode()).hexdigest()[:12]
+    folder = client_home() / key
     if not folder.exists():
         work = folder.with_name(f"{key}.{os.getpid()}")
         pip = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", work,
-                              *REQUIREMENTS], capture_output=True, text=True)
+                              *packages], capture_output=True, text=True)
         if pip.returncode != 0:
             shutil.rmtree(work, ignore_errors=True)
             why = (pip.stderr.strip().splitlines() or ["pip said nothing"])[-1]
@@ -42,13 +48,35 @@ def use_clients():
         with contextlib.suppress(OSError):
             work.rename(folder)  # another run may have been first
     sys.path.insert(0, str(folder))
+    return folder
+
+
+def promtool():
+    """Prometheus' checker: the one on PATH, else out of Debian's package without installing that (a service comes with
+    it). Skips where there is neither."""
+    if found := shutil.which("promtool"):
+        return found
+    program_file = client_home() / "promtool"
+    if not program_file.exists():
+        client_home().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=client_home()) as folder:
+            command = "apt-get -qq -o APT::Sandbox::User=root download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool"
+            try:
+                done = subprocess.run(command, shell=True, cwd=folder, capture_output=True, text=True, timeout=300)
+            except subprocess.TimeoutExpired:
+                raise unittest.SkipTest("promtool could not be fetched within 5 minutes")
+            if done.returncode != 0:
+                raise unittest.SkipTest("promtool is not on PATH, and apt-get cannot download the package prometheus")
+            os.replace(os.path.join(folder, "usr/bin/promtool"), program_file)
+    return str(program_file)
 
 
 class Server:
-    """folio serve on a free port. Use as a context manager; ends with SIGTERM and checks the exit status."""
+    """folio serve on a free port. Use as a context manager; ends with SIGTERM and checks the exit status. `tls` is the
+    client's ssl context, for a server with --ssl-certfile."""
 
-    def __init__(self, *arguments, environment=None, ends_with=0):
-        self.ends_with = ends_with
+    def __init__(self, *arguments, environment=None, ends_with=0, tls=None):
+        self.ends_with, self.tls = ends_with, tls
         variables = {key: value for key, value in os.environ.items() if not key.startswith(("FOLIO_", "VLLM_"))}
         if "FOLIO_ISA" in os.environ:
             variables["FOLIO_ISA"] = os.environ["FOLIO_ISA"]
@@ -58,12 +86,12 @@ class Server:
         self.notes = []
         for line in self.process.stderr:
             self.notes.append(line)
-            if found := re.search(r"serving (\S+) at (?:http://([\d.]+):(\d+)|unix:(\S+)): (\d+) KV blocks", line):
+            if found := re.search(r"serving (\S+) at (?:(https?)://([\d.]+):(\d+)|unix:(\S+)): (\d+) KV blocks", line):
                 break
         else:
             raise AssertionError(f"the server did not start: {''.join(self.notes)}")
-        self.model, self.host, self.port = found[1], found[2], int(found[3] or 0)
-        self.url = f"http://{self.host}:{self.port}"
+        self.model, self.host, self.port = found[1], found[3], int(found[4] or 0)
+        self.url = f"{found[2]}://{self.host}:{self.port}"
         self.reader = threading.Thread(target=self._read_notes, daemon=True)
         self.reader.start()
 
@@ -92,11 +120,13 @@ class Server:
             assert status == self.ends_with, f"the server ended with {status}: {''.join(self.notes)}"
 
     def connect(self, timeout=60):
-        return socket.create_connection((self.host, self.port), timeout=timeout)
+        plain = socket.create_connection((self.host, self.port), timeout=timeout)
+        return self.tls.wrap_socket(plain, server_hostname=self.host) if self.tls else plain
 
     def ask(self, method, path, body=None, headers=None):
         """(status, headers, body); a body that is no bytes is sent as JSON, a JSON answer comes as what it says."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
+        connection.sock = self.connect(timeout=120)
         with contextlib.closing(connection):
             data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
             connection.request(method, path, data, headers or {})

@@ -396,6 +396,22 @@ class MaxLogprobs(unittest.TestCase):
             self.assertEqual((status, answer["error"]["param"]), (400, "top_logprobs"))
 
 
+class Intervals(unittest.TestCase):
+    def test_events_hold_several_tokens(self):
+        with Server(default_model(), "--stream-interval", "8") as server, openai.OpenAI(base_url=server.url + "/v1", api_key="x") as client:
+            body = {"model": server.model, "prompt": "Once upon a time", "temperature": 0, "max_tokens": 40, "logprobs": 0,
+                    "extra_body": {"return_token_ids": True, "ignore_eos": True}}
+            whole = client.completions.create(**body).choices[0]
+            pieces = [p.choices[0] for p in client.completions.create(stream=True, **body)][1:]  # the first announces the prompt
+        self.assertEqual("".join(p.text for p in pieces), whole.text)
+        self.assertEqual(sum((p.token_ids for p in pieces), []), whole.token_ids)
+        self.assertEqual(sum((p.logprobs.token_logprobs for p in pieces if p.logprobs), []), whole.logprobs.token_logprobs)
+        self.assertLess(len(pieces[0].token_ids), 8, "the first token does not wait")
+        for piece in pieces[1:-1]:
+            self.assertGreaterEqual(len(piece.token_ids), 8)
+        self.assertEqual(pieces[-1].finish_reason, "length")
+
+
 class RealModel(unittest.TestCase):
     def test_a_chat(self):
         with Server(default_model()) as server, openai.OpenAI(base_url=server.url + "/v1", api_key="x") as client:
