@@ -1,8 +1,10 @@
 #include "app/batch_request.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
+#include "base/hash.h"
 #include "text/utf8.h"
 
 namespace folio::app {
@@ -56,6 +58,8 @@ std::expected<BatchRequest, BatchRefusal> read_batch_line(std::string_view line,
     return refuse(batch.custom_id, error.code.empty() ? "invalid_request" : error.code, error.message);
   }
   batch.body = std::move(*prepared);
+  if (const std::string user = text_of(*body, "user"); !user.empty())
+    batch.body.request.tenant = hash128({std::as_bytes(std::span(user))}).low;  // see --fair-users
   return batch;
 }
 

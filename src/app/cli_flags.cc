@@ -183,6 +183,9 @@ void add_scheduling_flags(CLI::App* app, engine::EngineOptions& engine) {
         engine.policy = name == "priority" ? scheduler::Policy::kPriority : scheduler::Policy::kFcfs;
       },
       "who comes first: by arrival (default), or by the requests' \"priority\"", group);
+  add_switch(
+      app, "--fair-users", [&engine] { engine.fairness = scheduler::Fairness::kTenants; },
+      "every \"user\" that requests name gets its share of the steps,\nhowever many requests it has", group);
   add_choice(
       app, "--eviction", "lru|cost",
       [&engine](const std::string& name) {

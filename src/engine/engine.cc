@@ -77,7 +77,7 @@ Status Engine::check_request(const GenerationRequest& request) const {
     return fail(
         ErrorKind::kTooLarge,
         "the prompt has {} tokens, but all blocks of the KV cache hold {} together; shorten it to {} or "
-        "raise --kv-tokens",
+        "give them more memory: --kv-tokens, or --kv-cache-memory-bytes of folio serve",
         request.prompt.size(), context_tokens_, room);
   if (request.prompt.size() > room)
     return fail(ErrorKind::kTooLarge,
@@ -92,12 +92,13 @@ Status Engine::check_request(const GenerationRequest& request) const {
                 "n is {}, but must be from 1 to {}: as many sequences may run at once (--max-num-seqs)",
                 request.choices, most);
   if (request.wants_hidden() && (request.max_tokens > 0 || request.choices > 1 || request.logprobs ||
-                                 request.prompt_logprobs || request.on_logits))
+                                 request.prompt_logprobs || request.on_logits || request.beams))
     return fail(ErrorKind::kInvalid,
                 "hidden states are given instead of an answer: max_tokens must be 0, n 1, and no logits or "
                 "logprobs be wanted");
   if (request.choices > 1 && request.on_logits)
     return fail(ErrorKind::kInvalid, "logits are reported for one answer, but n is {}", request.choices);
+  if (request.beams) FOLIO_TRY_STATUS(check_beams(request));
   if (!(request.deadline_ms >= 0))
     return fail(ErrorKind::kInvalid, "a deadline of {} ms is none; give a time, or 0 for none",
                 request.deadline_ms);
@@ -109,16 +110,18 @@ std::unique_ptr<Sequence> Engine::make_sequences(GenerationRequest what, Job& jo
   const auto request = std::make_shared<const GenerationRequest>(std::move(what));
   job.id = SequenceId{next_id_.fetch_add(request->choices)};
   job.seed = request->sampling.seed;
+  const std::shared_ptr<BeamGroup> beams = request->beams ? make_beams(*request) : nullptr;
   std::unique_ptr<Sequence> first;
   for (std::size_t index = 0; index < request->choices; ++index) {
     auto sequence =
         std::make_unique<Sequence>(Choice{.job = job.id, .index = index}, request, parts_.tokenizer);
     sequence->submitted_ms = parts_.time->now_ms();
-    sequence->max_length =
-        request->prompt.size() + std::min(request->max_tokens, context_tokens_ - request->prompt.size());
+    sequence->max_length = request->prompt.size() + most_new_tokens(*request);
+    sequence->beams = beams;
     sequence->stats.prompt_tokens = request->prompt.size();
     sequence->stats.seed = request->sampling.seed;
     job.streams.push_back(sequence->stream);
+    if (beams) beams->holders.push_back(sequence.get());
     if (index == 0) {
       first = std::move(sequence);
     } else {
@@ -127,6 +130,10 @@ std::unique_ptr<Sequence> Engine::make_sequences(GenerationRequest what, Job& jo
   }
   job.stream = job.streams.front();
   return first;
+}
+
+std::size_t Engine::most_new_tokens(const GenerationRequest& request) const {
+  return std::min(request.max_tokens, context_tokens_ - request.prompt.size());
 }
 
 void Engine::cancel(SequenceId id) {

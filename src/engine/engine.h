@@ -111,7 +111,10 @@ class Engine {
  private:
   explicit Engine(EngineParts parts);
 
+  Status check_beams(const GenerationRequest& request) const;
   std::unique_ptr<Sequence> make_sequences(GenerationRequest request, Job& job);
+  std::size_t most_new_tokens(const GenerationRequest& request) const;
+  std::shared_ptr<BeamGroup> make_beams(const GenerationRequest& request) const;
 
   // The parts of a step, in its order.
   void drain_arrivals();
@@ -129,13 +132,21 @@ class Engine {
   void report_hidden(const PlanItem& item);
   void report_logits(const PlanItem& item, std::span<const float> logits);
   void report_prompt(Sequence& sequence, std::size_t position, std::span<const float> logits);
+  // Beam search (engine_beams.cc).
+  void take_beam_row(Sequence& sequence, std::span<const float> logits);
+  void begin_beams(Sequence& first);
+  void move_beams(BeamGroup& group);
+  void branch_beam(const Sequence& from, Sequence& to);
+  void resume_beams(BeamGroup& group);
+  void end_beams(BeamGroup& group, FinishReason reason);
   void append_token(Sequence& sequence, TokenId token, const sampling::Logprobs* logprobs);
   void finish(Sequence& sequence, FinishReason reason);
 
   EngineParts parts_;
   std::size_t context_tokens_;  // of what the model, the options and the pool allow, the least
   sampling::Sampler sampler_;
-  sampling::Logprobs logprobs_;  // scratch
+  sampling::Logprobs logprobs_;                   // scratch
+  std::vector<sampling::TokenLogprob> beam_row_;  // scratch
   std::vector<TokenId> end_tokens_;
   BatchBuilder builder_;
   SequenceTable sequences_;

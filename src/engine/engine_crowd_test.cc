@@ -195,6 +195,25 @@ TEST(Sharing, TenantsOfDifferentSaltsShareNothing) {
   EXPECT_GT(generate(*engine, request, kNoLogits).stats.cached_tokens, 0u);
 }
 
+TEST(Fairness, ATenantWithManyRequestsDoesNotHoldUpOneWithFew) {
+  for (const auto fairness : {scheduler::Fairness::kTenants, scheduler::Fairness::kNone}) {
+    const auto engine = load({.model = kStories, .max_num_seqs = 1, .fairness = fairness});
+    std::vector<Job> many;
+    for (std::size_t i = 0; i < 8; ++i) {
+      auto request = greedy(prompt_of(20 + i, 512), 20);
+      request.tenant = 1;
+      many.push_back(*engine->submit(request));
+    }
+    auto request = greedy(prompt_of(50, 512), 20);
+    request.tenant = 2;
+    const Job one = *engine->submit(request);
+    while (!one.stream->finished()) engine->step();
+    const auto ended = std::ranges::count_if(many, [](const Job& job) { return job.stream->finished(); });
+    EXPECT_EQ(ended, fairness == scheduler::Fairness::kTenants ? 1 : 8);
+    run(*engine);
+  }
+}
+
 TEST(Limits, ADeadlineEndsAnAnswerWhereItStands) {
   const auto engine = load({.model = kStories});
   auto request = greedy(prompt_of(40, 512), 400);

@@ -53,8 +53,9 @@ void Engine::end_overdue() {
   if (with_deadline_ == 0) return;
   const double now_ms = parts_.time->now_ms();
   sequences_.for_each([&](Sequence& s) {
-    if (s.request.deadline_ms > 0 && now_ms - s.submitted_ms >= s.request.deadline_ms)
-      finish(s, FinishReason::kDeadline);
+    if (s.request.deadline_ms <= 0 || now_ms - s.submitted_ms < s.request.deadline_ms) return;
+    if (s.beams && s.forks.empty()) end_beams(*s.beams, FinishReason::kDeadline);
+    finish(s, FinishReason::kDeadline);
   });
   sequences_.remove_finished();
 }
@@ -110,6 +111,7 @@ void Engine::sample_item(const PlanItem& item) {
   const std::span logits(parts_.workspace.logits() + item.first_output * vocab, item.outputs * vocab);
   report_logits(item, logits);
   if (item.end < s.tokens.size()) return;
+  if (s.beams) return take_beam_row(s, logits.last(vocab));
   fork_choices(s, logits.last(vocab));
   sample_token(s, logits.last(vocab));
 }

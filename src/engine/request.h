@@ -35,6 +35,12 @@ enum class Pooling {
   kMean,  // the mean of all, added up in their order
 };
 
+// Instead of drawing tokens, the most likely answers are searched for, as many beams wide as answers are
+// asked for. See beam_search.h.
+struct BeamOptions {
+  double length_penalty = 1;  // [-10, 10]; above 0 longer answers are preferred, below 0 shorter ones
+};
+
 inline constexpr std::size_t kNoHidden = std::numeric_limits<std::size_t>::max();
 inline constexpr std::size_t kNoLogits = std::numeric_limits<std::size_t>::max();
 
@@ -51,6 +57,9 @@ struct GenerationRequest {
   std::string cache_salt;  // sequences of different salts never share blocks
   // Answers to the same prompt, each with a stream of its own; they share the prompt's blocks.
   std::size_t choices = 1;
+  // Set: the answers are the `choices` best of a beam search, best first. They come when it is over, each in
+  // one piece. Temperature must be 0; penalties, stop texts and what else changes a token's rank are refused.
+  std::optional<BeamOptions> beams;
   Seed seed = Seed::kGiven;
   std::int32_t priority = 0;  // smaller first; only under Policy::kPriority
   std::uint64_t tenant = 0;   // who shares fairly with whom; only under Fairness::kTenants

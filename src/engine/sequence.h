@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/ids.h"
+#include "engine/beam_search.h"
 #include "engine/pooler.h"
 #include "engine/request.h"
 #include "engine/stop_matcher.h"
@@ -27,6 +28,14 @@ struct Choice {
   std::size_t index = 0;
 
   SequenceId sequence() const { return SequenceId{raw(job) + index}; }
+};
+
+struct Sequence;
+
+// A request's beams: the search, and of each beam the sequence that has its tokens and its keys and values.
+struct BeamGroup {
+  BeamSearch search;
+  std::vector<Sequence*> holders;
 };
 
 // computed (in kv) < tokens.size() is all there is to do: prefill, decode, a cache hit and a recomputation
@@ -78,6 +87,8 @@ struct Sequence {
   bool began = false;                    // something was computed for it, ever
   // The other answers of its request, until the prompt is computed: then they fork from this one.
   std::vector<std::unique_ptr<Sequence>> forks;
+  std::shared_ptr<BeamGroup> beams;  // null: its tokens are drawn
+  std::size_t beam = 0;              // which of them it holds
   std::size_t prompt_logprobs_put = 0;
   sampling::TokenHistory history;
   text::Detokenizer detokenizer;

@@ -67,7 +67,6 @@ std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens
   sequence.queried_tokens_ = matching == Matching::kNew ? tokens.size() : 0;
   sequence.hit_tokens_ = 0;
   if (tokens.empty() || prefix_caching_ == PrefixCaching::kOff) return 0;
-  sequence.chain_.truncate(0);
   group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
   for (BlockId block : hit_) {
     sequence.table_.append(pool_.pin(block));
@@ -86,7 +85,7 @@ std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens
 }
 
 void KvCache::drop_partial_hit(SequenceKv& sequence) {
-  truncate(sequence, geometry_.full_blocks(sequence.computed_) * geometry_.block_tokens());
+  give_back(sequence, geometry_.full_blocks(sequence.computed_) * geometry_.block_tokens());
   sequence.hit_tokens_ = sequence.computed_;
 }
 
@@ -94,7 +93,6 @@ std::optional<BlockHash> KvCache::awaited(SequenceKv& sequence, std::span<const 
   FOLIO_CHECK(sequence.table_.blocks() == 0, "a sequence waits before it starts");
   if (tokens.empty() || pending_.size() == 0) return std::nullopt;
   drop_claims(sequence);
-  sequence.chain_.truncate(0);
   group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
   std::optional<BlockHash> last;
   for (std::size_t blocks = hit_.size() + 1; blocks <= geometry_.full_blocks(tokens.size() - 1); ++blocks) {
@@ -212,11 +210,24 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
 
 void KvCache::truncate(SequenceKv& sequence, std::size_t tokens) {
   FOLIO_CHECK(tokens <= sequence.computed_, "truncating to more than is computed");
+  give_back(sequence, tokens);
+  sequence.chain_.truncate(geometry_.full_blocks(tokens));
+}
+
+// The tokens stay what they were, so their names do.
+void KvCache::give_back(SequenceKv& sequence, std::size_t tokens) {
   drop_claims(sequence);
   sequence.table_.truncate(tokens);
-  sequence.chain_.truncate(geometry_.full_blocks(tokens));
   sequence.computed_ = tokens;
   sequence.published_blocks_ = std::min(sequence.published_blocks_, geometry_.full_blocks(tokens));
+}
+
+void KvCache::release(SequenceKv& sequence) { give_back(sequence, 0); }
+
+void KvCache::forget_names(SequenceKv& sequence, std::size_t tokens) {
+  FOLIO_CHECK(sequence.table_.blocks() == 0, "blocks that are held have names");
+  drop_claims(sequence);
+  sequence.chain_.truncate(geometry_.full_blocks(tokens));
 }
 
 SequenceKv KvCache::fork(const SequenceKv& sequence, std::size_t capacity_tokens) {
@@ -231,8 +242,6 @@ SequenceKv KvCache::fork(const SequenceKv& sequence, std::size_t capacity_tokens
   ++counters_.forks;
   return child;
 }
-
-void KvCache::release(SequenceKv& sequence) { truncate(sequence, 0); }
 
 std::optional<SwappedKv> KvCache::swap_out(SequenceKv& sequence) {
   const std::span<const BlockId> blocks = sequence.blocks();

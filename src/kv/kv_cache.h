@@ -26,8 +26,8 @@
 // A pool of geometry.blocks_for(n) blocks is always enough for one sequence of n tokens that is alone.
 //
 // Thread rule: one thread, the engine's. Errors: "no room" is an answer; misuse is a bug and CHECKed.
-// Cost: per block touched, O(block_tokens) for its name; nothing allocates between open() and the sequence's
-// end.
+// Cost: per block touched, O(block_tokens) for its name, once in its sequence's life; nothing allocates
+// between open() and the sequence's end.
 #pragma once
 
 #include <cstddef>
@@ -112,7 +112,7 @@ class KvCache final : private EvictionListener {
   // last one must be computed for its logits. After the full blocks a part of one more may be found; that
   // block is pinned too, and copied when reserve() makes room behind the part (as any block that others may
   // read). Statistics count a match when its sequence first commits: only then was anything read.
-  // Requires: `sequence` is empty.
+  // Requires: `sequence` is empty; `tokens` begins with what earlier calls were given.
   std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens,
                     Matching matching = Matching::kNew);
 
@@ -151,8 +151,10 @@ class KvCache final : private EvictionListener {
   [[nodiscard]] SequenceKv fork(const SequenceKv& sequence, std::size_t capacity_tokens);
 
   // Gives all blocks back: published ones stay cached, the others are free. The sequence is empty, as after
-  // open().
+  // open(), but for the names of its tokens: whoever waits and asks again does not hash its prompt again.
   void release(SequenceKv& sequence);
+  // Other tokens than those before follow the first `tokens` from now on. Requires: `sequence` is empty.
+  void forget_names(SequenceKv& sequence, std::size_t tokens);
 
   // Copies the computed tokens that only this sequence holds into the swap area, and releases its blocks.
   // nullopt, and nothing happens: the area has too little room, or nothing is computed.
@@ -187,6 +189,7 @@ class KvCache final : private EvictionListener {
   void copy_block(SequenceKv& sequence, std::size_t index);
   void unpublish(BlockId block);
   void drop_claims(SequenceKv& sequence);
+  void give_back(SequenceKv& sequence, std::size_t tokens);
   void count_match(SequenceKv& sequence);
   void publish_next_block(SequenceKv& sequence, std::span<const TokenId> tokens);
 

@@ -24,6 +24,7 @@ TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
     cache->match(second, others);
     ASSERT_TRUE(testing::advance(*cache, second, others, 100));
     cache->release(first);
+    cache->forget_names(first, 0);
     cache->release(second);
   }
   EXPECT_EQ(folio::testing::allocations - before, 0);

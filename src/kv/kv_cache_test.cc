@@ -8,6 +8,7 @@ namespace folio::kv {
 namespace {
 
 using testing::advance;
+using testing::kBlockTokens;
 using testing::small_cache;
 using testing::states_are_right;
 using testing::token_run;
@@ -121,6 +122,45 @@ TEST(KvCache, FollowersWaitForWhoComputesTheirPrefix) {
   EXPECT_FALSE(cache->is_pending(*name));
   EXPECT_EQ(cache->awaited(follower, other_end), std::nullopt);
   EXPECT_EQ(cache->match(follower, other_end), 32);
+}
+
+std::size_t names_made = 0;
+BlockHash counted_link(BlockHash parent, std::span<const TokenId> tokens) {
+  ++names_made;
+  return hash_link(parent, tokens);
+}
+
+// A prompt that waits is looked up in every step, but named once: also while blocks come and go.
+TEST(KvCache, AWaitingPromptIsNamedOnce) {
+  auto cache = small_cache(64, &counted_link);
+  const auto tokens = token_run(0, 50 * kBlockTokens + 3);
+  auto elsewhere = tokens;
+  elsewhere[20] = TokenId{7};
+  SequenceKv producer = cache->open("", tokens.size());
+  static_cast<void>(cache->match(producer, tokens));
+  cache->claim(producer, tokens);
+  ASSERT_TRUE(advance(*cache, producer, tokens, 30 * kBlockTokens));
+
+  SequenceKv waiting = cache->open("", tokens.size());
+  names_made = 0;
+  for (int step = 0; step < 5; ++step) EXPECT_TRUE(cache->awaited(waiting, tokens).has_value());
+  EXPECT_EQ(names_made, 50u);
+  cache->release(producer);
+  for (int step = 0; step < 5; ++step) {
+    EXPECT_EQ(cache->awaited(waiting, tokens), std::nullopt);
+    EXPECT_EQ(cache->match(waiting, tokens), 30 * kBlockTokens);
+    cache->drop_partial_hit(waiting);
+    cache->release(waiting);
+  }
+  EXPECT_EQ(cache->match(waiting, tokens), 30 * kBlockTokens);
+  cache->claim(waiting, tokens);
+  EXPECT_EQ(names_made, 50u);
+  cache->release(waiting);
+
+  cache->forget_names(waiting, 20);  // another token follows
+  EXPECT_EQ(cache->match(waiting, elsewhere), kBlockTokens + 4);
+  cache->claim(waiting, elsewhere);
+  EXPECT_EQ(names_made, 50u + 49u);
 }
 
 TEST(KvCache, WhatAProducerGivesUpAnotherTakesOver) {

@@ -67,4 +67,15 @@ void logprobs(std::span<const float> logits, TokenId chosen, std::size_t top_cou
   for (TokenLogprob& entry : result.top) entry.logprob = as_logprob(entry.logprob);
 }
 
+Status top_logprobs(std::span<const float> logits, std::size_t top_count, std::vector<TokenLogprob>& result) {
+  const double normaliser = log_normaliser(logits);  // of a row that is no distribution: not finite
+  if (!std::isfinite(normaliser))
+    return fail(ErrorKind::kInvalid,
+                "the model gave logits from which no token can be chosen; its file may be damaged");
+  top_logits(logits, std::min(top_count, logits.size()), result);
+  for (TokenLogprob& entry : result)
+    entry.logprob = static_cast<float>(static_cast<double>(entry.logprob) - normaliser);
+  return {};
+}
+
 }  // namespace folio::sampling

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/result.h"
 
 namespace folio::sampling {
 
@@ -31,5 +32,10 @@ struct Logprobs {
 // Requires: as log_normaliser(), and `chosen` is within the row. `top_count` is cut to the row's length.
 // `result` is overwritten; its storage is reused.
 void logprobs(std::span<const float> logits, TokenId chosen, std::size_t top_count, Logprobs& result);
+
+// The most likely tokens, in order; equally likely ones by id. `top_count` is cut as above, `result`
+// overwritten. Errors: kInvalid when the row holds NaN or +infinity, or nothing but -infinity.
+[[nodiscard]] Status top_logprobs(std::span<const float> logits, std::size_t top_count,
+                                  std::vector<TokenLogprob>& result);
 
 }  // namespace folio::sampling

@@ -62,5 +62,27 @@ TEST(Logprobs, TopIsTheHeadOfTheSortedRow) {
   EXPECT_EQ(order[result.chosen_rank - 1], 0);
 }
 
+TEST(Logprobs, TopAloneIsTheSameTopAndRefusesWhatIsNoDistribution) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  std::vector<float> logits{1.0F, 3.0F, 3.0F, -infinity, 2.0F, 3.0F};
+  Logprobs whole;
+  logprobs(logits, TokenId{2}, 4, whole);
+  std::vector<TokenLogprob> top;
+  ASSERT_TRUE(top_logprobs(logits, 4, top));
+  ASSERT_EQ(top.size(), 4u);
+  for (std::size_t i = 0; i < top.size(); ++i) {
+    EXPECT_EQ(top[i].token, whole.top[i].token);
+    EXPECT_EQ(top[i].logprob, whole.top[i].logprob);
+  }
+  ASSERT_TRUE(top_logprobs(logits, 100, top));
+  EXPECT_EQ(top.size(), 6u);
+  EXPECT_EQ(top.back().logprob, -infinity);
+  for (const float bad : {infinity, std::nanf("")}) {
+    logits[4] = bad;
+    EXPECT_FALSE(top_logprobs(logits, 4, top)) << bad;
+  }
+  EXPECT_FALSE(top_logprobs(std::vector<float>(20, -infinity), 4, top));
+}
+
 }  // namespace
 }  // namespace folio::sampling

@@ -1,5 +1,6 @@
 #include "scheduler/calibrated_cost.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -50,36 +51,67 @@ double misfit(const Matrix& a, const Vector& b, const Vector& x) {
 }  // namespace
 
 CalibratedCost::CalibratedCost(const StepRates& start)
-    : start_{start.fixed_ms, start.linear_ms, start.attention_ms}, moments_{}, rates_(start) {
+    : start_{start.fixed_ms, start.linear_ms, start.attention_ms}, rates_(start) {
+  constexpr std::size_t kMostKinds = 96;  // rows below 2^16, depth below 2^24
+  kinds_.reserve(kMostKinds);
   for (double rate : start_) FOLIO_CHECK(rate > 0, "a calibration starts from positive rates");
 }
 
 void CalibratedCost::observe(const StepShape& shape, double measured_ms) {
   if (shape.rows == 0 || !(measured_ms > 0) || !std::isfinite(measured_ms)) return;
+  largest_ = std::max(largest_, size(shape));
   // In multiples of the start, and divided by the measurement: what is squared is a relative error.
   const Vector x{start_[0] / measured_ms, start_[1] * static_cast<double>(shape.rows) / measured_ms,
                  start_[2] * shape.attended / measured_ms};
+  Kind& kind = kind_of(shape);
   for (std::size_t i = 0; i < kRates; ++i) {
-    for (std::size_t j = 0; j < kRates; ++j) moments_[i][j] = kFade * moments_[i][j] + x[i] * x[j];
-    projections_[i] = kFade * projections_[i] + x[i];
+    for (std::size_t j = 0; j < kRates; ++j) kind.moments[i][j] = kFade * kind.moments[i][j] + x[i] * x[j];
+    kind.projections[i] = kFade * kind.projections[i] + x[i];
   }
+  kind.measured_ms = kFade * kind.measured_ms + measured_ms;
+  kind.guessed_ms = kFade * kind.guessed_ms + size(shape);
   fit();
 }
 
+bool CalibratedCost::is_within_reach(const StepShape& shape) const {
+  return size(shape) <= kReach * largest_;
+}
+
+double CalibratedCost::size(const StepShape& shape) const {
+  return start_[0] + static_cast<double>(shape.rows) * start_[1] + shape.attended * start_[2];
+}
+
+// By powers of two of the rows, of 16 of what a row looks at.
+CalibratedCost::Kind& CalibratedCost::kind_of(const StepShape& shape) {
+  const auto rows = static_cast<double>(shape.rows);
+  const int by_rows = std::ilogb(rows), by_depth = std::ilogb(std::max(1.0, shape.attended / rows)) / 4;
+  for (Kind& kind : kinds_)
+    if (kind.rows == by_rows && kind.depth == by_depth) return kind;
+  return kinds_.emplace_back(Kind{.rows = by_rows, .depth = by_depth});
+}
+
 void CalibratedCost::fit() {
-  Matrix a = moments_;
-  Vector b = projections_;
+  Matrix a{};
+  Vector b{};
+  double measured_ms = 0, guessed_ms = 0;
+  for (const Kind& kind : kinds_) {
+    measured_ms += kind.measured_ms;
+    guessed_ms += kind.guessed_ms;
+    for (std::size_t i = 0; i < kRates; ++i) {
+      for (std::size_t j = 0; j < kRates; ++j) a[i][j] += kind.moments[i][j];
+      b[i] += kind.projections[i];
+    }
+  }
+  const double slower = measured_ms / guessed_ms, unit = std::max(1.0, slower);
   for (std::size_t i = 0; i < kRates; ++i) {
-    a[i][i] += kPull;
-    b[i] += kPull;
+    a[i][i] += kPull / (unit * unit);
+    b[i] += kPull * slower / (unit * unit);
   }
   Vector best{};
   double least = std::numeric_limits<double>::infinity();
   for (unsigned subset = 1; subset < 1U << kRates; ++subset) {
     const Vector x = solve_subset(a, b, subset);
-    bool possible = true;
-    for (double value : x) possible = possible && value >= 0;
-    if (!possible) continue;
+    if (x[1] < 0 || x[2] < 0) continue;
     const double error = misfit(a, b, x);
     if (error < least) {
       least = error;

@@ -53,17 +53,27 @@ void Scheduler::remove(SequenceId id) {
 }
 
 void Scheduler::advance(SequenceId id, std::size_t computed, std::size_t known) {
-  const auto at = find_in(running_, id);
-  FOLIO_CHECK(at != running_.end(), "a sequence advanced that does not run");
-  at->computed = computed;
+  FOLIO_CHECK(computed <= known, "more is computed than known");
+  auto at = find_in(running_, id);
+  const bool waits = at == running_.end();
+  if (waits) at = find_in(waiting_, id);
+  FOLIO_CHECK(at != waiting_.end(), "a sequence advanced that was never added");
+  if (!waits) at->computed = computed;
   at->spec.known = known;
+  at->pauses = computed == known;
 }
+
+bool Scheduler::runs(SequenceId id) const { return find_in(running_, id) != running_.end(); }
 
 const StepPlan& Scheduler::plan(SequenceBlocks& blocks) {
   begin_step();
   plan_decodes(blocks);
   plan_turns(blocks);
   if (plan_.empty()) plan_again(blocks);
+  while (plan_.empty() && somebody_needs_room()) {
+    preempt_last(blocks);
+    plan_turns(blocks);
+  }
   plan_.shape = budget_.taken();
   plan_.predicted_ms = plan_.empty() ? 0 : cost_.predict_ms(plan_.shape);
   return plan_;
@@ -90,6 +100,11 @@ void Scheduler::plan_again(SequenceBlocks& blocks) {
   chunk_given_ = false;
   for (std::size_t at = 0; at < running_.size(); ++at)
     give_rows(at, running_[at].decodes() ? Kind::kDecode : Kind::kPrefill, blocks);
+}
+
+// All that run pause, for some that wait: then those must have room, if only one after the other.
+bool Scheduler::somebody_needs_room() const {
+  return !running_.empty() && !std::ranges::all_of(waiting_, &Entry::pauses);
 }
 
 // Running prompts first, then those that wait; with fair sharing, whoever's tenant was served least.
@@ -232,7 +247,7 @@ void Scheduler::take_turns() {
   turns_.clear();
   for (const auto* list : {&running_, &waiting_})
     for (const Entry& entry : *list)
-      if (list == &waiting_ || !entry.decodes())
+      if (!entry.pauses && (list == &waiting_ || !entry.decodes()))
         turns_.push_back({.id = entry.spec.id,
                           .served = fair ? tenants_.served(entry.spec.tenant) : 0,
                           .place = turns_.size(),

@@ -5,6 +5,9 @@
 //   waiting  | holds no blocks; in order of rank            add() -> waiting
 //   running  | holds blocks, at most max_num_seqs seats     plan() admits, and preempts
 //
+// A sequence that has caught up and is not done pauses, running or waiting, until advance() says that more is
+// known of it: a beam waits so for the other beams of its search.
+//
 // A step is filled in this order: sequences that decode, by rank; running prompts in chunks; then waiting
 // sequences, the first of which that does not fit ends the step (but those that wait for a prefix somebody
 // computes are passed over).
@@ -62,8 +65,10 @@ class Scheduler {
   // What the next step computes. Valid until the next call. Empty only if nothing is to do.
   const StepPlan& plan(SequenceBlocks& blocks);
 
-  // After a step: how far a running sequence has come. Requires: computed < known, or it is removed next.
+  // After a step: how far a sequence has come. With computed == known it pauses. Of one that waits `computed`
+  // does not count: it holds nothing. Requires: it is known; computed <= known.
   void advance(SequenceId id, std::size_t computed, std::size_t known);
+  bool runs(SequenceId id) const;
 
   std::size_t running() const { return running_.size(); }
   std::size_t waiting() const { return waiting_.size(); }
@@ -78,6 +83,7 @@ class Scheduler {
     std::uint64_t branch = 0;  // of forks: after what they were forked from
     std::size_t computed = 0;
     std::size_t charged = 0;  // tokens its tenant has paid for
+    bool pauses = false;
 
     bool before(const Entry& other) const {
       if (key != other.key) return key < other.key;
@@ -99,6 +105,7 @@ class Scheduler {
   void plan_turns(SequenceBlocks& blocks);
   void take_turns();
   void plan_again(SequenceBlocks& blocks);
+  bool somebody_needs_room() const;
   enum class Admission { kDone, kPassedOver, kNoRoom };
   Admission admit(std::size_t at, SequenceBlocks& blocks);
   bool has_seats(const Entry& entry) const;

@@ -242,13 +242,62 @@ TEST(CalibratedCost, KnowsNothingOfWhatItHasNotSeenAndNeverGoesNegative) {
     cost.observe({.rows = 100, .attended = 5000}, 10);
     cost.observe({.rows = 1, .attended = 1}, 20);
   }
-  EXPECT_GE(cost.rates().fixed_ms, 0);
   EXPECT_GE(cost.rates().linear_ms, 0);
   EXPECT_GE(cost.rates().attention_ms, 0);
   const double before = cost.rates().fixed_ms;
   cost.observe({.rows = 0, .attended = 0}, 5);
   cost.observe({.rows = 5, .attended = 5}, -1);
   EXPECT_EQ(cost.rates().fixed_ms, before);
+}
+
+// Whoever decodes for an hour still knows what a prompt costs.
+TEST(CalibratedCost, ManyStepsOfOneKindDoNotWashOutAnother) {
+  const FixedCost machine({.fixed_ms = 10, .linear_ms = 4, .attention_ms = 1e-3});
+  CalibratedCost cost({.fixed_ms = 8, .linear_ms = 1, .attention_ms = 1e-3});
+  const StepShape chunk = StepShape::of(0, 60);
+  cost.observe(chunk, machine.predict_ms(chunk));
+  for (std::size_t i = 100; i < 5000; ++i)
+    cost.observe(StepShape::of(i, i + 1), machine.predict_ms(StepShape::of(i, i + 1)));
+  EXPECT_NEAR(cost.predict_ms(chunk) / machine.predict_ms(chunk), 1, 0.1);
+}
+
+TEST(CalibratedCost, WhatIsFarFromAllThatWasMeasuredIsOutOfReach) {
+  CalibratedCost cost({.fixed_ms = 8, .linear_ms = 1, .attention_ms = 1e-3});
+  EXPECT_FALSE(cost.is_within_reach(StepShape::of(0, 1)));
+  cost.observe(StepShape::of(0, 16), 30);  // 8 + 16 and a little, as was guessed
+  EXPECT_TRUE(cost.is_within_reach(StepShape::of(0, 39)));
+  EXPECT_FALSE(cost.is_within_reach(StepShape::of(0, 40)));
+  EXPECT_FALSE(cost.is_within_reach(StepShape::of(5000, 5016)));  // as many rows, but they look far back
+  StepBudget budget({.max_num_batched_tokens = 512, .step_budget_ms = 1000}, cost);
+  const Work prompt{.first = 0, .known = 400};
+  EXPECT_EQ(budget.fit(prompt, 400, 16), 400u);  // nobody waits
+  budget.limit_time();
+  EXPECT_EQ(budget.fit(prompt, 400, 16), 39u);
+}
+
+// One that has caught up and is not done takes no part, with its blocks or without, until more is known of
+// it.
+TEST(Scheduler, WhoPausesGetsNoRowsAndMakesRoomOnlyForWhoCouldNotGoOnOtherwise) {
+  Lives lives({.max_num_seqs = 4, .max_num_batched_tokens = 64}, 4);
+  lives.arrive({.id = id(1), .known = 48}, 10);
+  lives.step();
+  lives.scheduler_.advance(id(1), 48, 48);
+  EXPECT_TRUE(lives.step().empty());
+  EXPECT_TRUE(lives.scheduler_.runs(id(1)));
+
+  lives.arrive({.id = id(3), .known = 40}, 1);  // three blocks, of which one is left
+  const StepPlan plan = lives.step();
+  EXPECT_THAT(plan.preempted, ::testing::ElementsAre(id(1)));
+  ASSERT_EQ(plan.items.size(), 1u);
+  EXPECT_EQ(plan.items[0], (PlannedRows{.sequence = id(3), .first = 0, .end = 40, .outputs = 1}));
+  EXPECT_FALSE(lives.scheduler_.runs(id(1)));
+  EXPECT_TRUE(lives.step().empty()) << "it still pauses";
+
+  lives.scheduler_.advance(id(1), 0, 49);
+  lives.lives_.at(id(1)).spec.known = 49;
+  const StepPlan again = lives.step();
+  ASSERT_EQ(again.items.size(), 1u);
+  EXPECT_EQ(again.items[0], (PlannedRows{.sequence = id(1), .first = 0, .end = 49, .outputs = 1}));
 }
 
 }  // namespace

@@ -32,11 +32,14 @@ StepBudget::StepBudget(const SchedulerOptions& options, const StepCost& cost)
 std::size_t StepBudget::fit(const Work& work, std::size_t limit, std::size_t least) const {
   std::size_t end = work.first + std::min(limit - work.first, rows_left_);
   end = last_that(work.first, end, [&](std::size_t to) { return work.outputs(to) <= outputs_left_; });
-  if (cost_->predict_ms(taken_ + StepShape::of(work.first, end)) <= limit_ms_) return end;
-  const std::size_t certain = std::min(end, work.first + least);
-  return last_that(certain, end, [&](std::size_t to) {
-    return cost_->predict_ms(taken_ + StepShape::of(work.first, to)) <= limit_ms_;
-  });
+  const auto in_time = [&](std::size_t to) { return is_in_time(taken_ + StepShape::of(work.first, to)); };
+  if (in_time(end)) return end;
+  return last_that(std::min(end, work.first + least), end, in_time);
+}
+
+bool StepBudget::is_in_time(const StepShape& shape) const {
+  if (limit_ms_ == std::numeric_limits<double>::infinity()) return true;
+  return cost_->is_within_reach(shape) && cost_->predict_ms(shape) <= limit_ms_;
 }
 
 void StepBudget::take(const StepShape& shape, std::size_t outputs) {

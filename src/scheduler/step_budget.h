@@ -46,6 +46,8 @@ class StepBudget {
   const StepShape& taken() const { return taken_; }
 
  private:
+  bool is_in_time(const StepShape& shape) const;
+
   const StepCost* cost_;
   double budget_ms_;
   double limit_ms_ = std::numeric_limits<double>::infinity();

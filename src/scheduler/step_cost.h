@@ -51,6 +51,9 @@ class StepCost {
   virtual StepRates rates() const = 0;
   // A step of this shape took so long.
   virtual void observe(const StepShape& shape, double measured_ms) = 0;
+  // May a step of this shape be predicted, or is it too far from all that was measured? If a shape may, so
+  // may all smaller ones.
+  virtual bool is_within_reach(const StepShape&) const { return true; }
 
   double predict_ms(const StepShape& shape) const {
     const StepRates r = rates();

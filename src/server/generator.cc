@@ -22,7 +22,8 @@ engine::GenerationRequest engine_request(const Request& request, const engine::E
   if (request.max_tokens) made.max_tokens = *request.max_tokens;
   made.stop = request.stop;
   const std::string_view next_speaker = engine.chat_template().stop_text();
-  if (request.endpoint == kChat && !next_speaker.empty()) made.stop.emplace_back(next_speaker);
+  if (request.use_beam_search) made.beams = engine::BeamOptions{.length_penalty = request.length_penalty};
+  if (request.endpoint == kChat && !next_speaker.empty() && !made.beams) made.stop.emplace_back(next_speaker);
   if (request.ignore_eos) made.end_tokens = engine::EndTokens::kIgnore;
   made.cache_salt = request.cache_salt;
   made.choices = request.n;

@@ -71,6 +71,13 @@ Json answer_schemas() {
                              R"({"type": "object", "required": ["role", "content"], "properties":
       {"role": {"const": "assistant"}, "content": {"type": "string"}}})");
   all["CompletionAnswer"] = answer("text_completion", "text", R"({"type": "string"})");
+  all["Embeddings"] =
+      parsed(R"({"type": "object", "required": ["id", "object", "created", "model", "data", "usage"],
+    "properties": {"object": {"const": "list"}, "model": {"type": "string"}, "data": {"type": "array", "minItems": 1,
+      "items": {"type": "object", "required": ["object", "index", "embedding"], "properties": {
+        "object": {"const": "embedding"}, "index": {"type": "integer", "minimum": 0},
+        "embedding": {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string"}]}}}},
+      "usage": {"type": "object", "required": ["prompt_tokens", "total_tokens"]}}})");
   all["Model"] =
       parsed(R"({"type": "object", "required": ["id", "object", "created", "owned_by", "max_model_len"],
     "properties": {"id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"},
@@ -137,6 +144,7 @@ std::string_view answer_schema(std::string_view path) {
       {"/v1/completions", "CompletionAnswer"},
       {"/v1/chat/completions/render", "Rendered"},
       {"/v1/completions/render", "RenderedList"},
+      {"/v1/embeddings", "Embeddings"},
       {"/v1/models", "Models"},
       {"/tokenize", "Tokens"},
       {"/detokenize", "Text"},

@@ -28,9 +28,7 @@ constexpr RefusedField kRefused[] = {
     {"verbosity", kChat, "[\"medium\"]", "is not supported; ask for it in a message"},
 
     // Other ways to ask, to search and to show.
-    {"use_beam_search", kBoth, "[false]", "is not supported; leave it out"},
     {"best_of", kCompletions, "[1]", "is not supported; leave it out"},
-    {"length_penalty", kBoth, "[1, 1.0]", "belongs to beam search, which is not supported; leave it out"},
     {"suffix", kCompletions, "[\"\"]",
      "is not supported; put the text that follows into the prompt as the model expects it"},
     {"prompt_embeds", kCompletions, "[]", "is not supported; send the prompt as text or token ids"},

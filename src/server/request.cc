@@ -84,6 +84,32 @@ Checked<Json> read_message(const Json& message, const std::string& where) {
   return plain;
 }
 
+// A beam search ranks answers by what the model thinks of them: what else would rank them is refused, by
+// name.
+Checked<void> check_beams(const Request& request) {
+  if (!request.use_beam_search) {
+    if (request.length_penalty == 1) return {};
+    return refuse_field("length_penalty", "is only for answers with \"use_beam_search\": true");
+  }
+  const sampling::SamplingParams& s = request.sampling;
+  const std::pair<std::string_view, bool> given[] = {
+      {"temperature", s.temperature != 0},
+      {"repetition_penalty", s.repetition_penalty != 1},
+      {"frequency_penalty", s.frequency_penalty != 0},
+      {"presence_penalty", s.presence_penalty != 0},
+      {"logit_bias", !s.logit_bias.empty()},
+      {"allowed_token_ids", !s.allowed_token_ids.empty()},
+      {"bad_words", !request.bad_words.empty()},
+      {"stop", !request.stop.empty()},
+  };
+  for (const auto& [name, is_given] : given)
+    if (is_given)
+      return refuse_field(
+          name, "is not for beam search, which draws nothing and {}; leave it out",
+          name == "stop" ? "takes stop_token_ids only" : "ranks by the model's probabilities");
+  return {};
+}
+
 }  // namespace
 
 Checked<Json> read_messages(const Json& value, std::string_view name) {
@@ -105,7 +131,10 @@ Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
 
 Checked<Request> read_request(Endpoint endpoint, const Json& json, const sampling::SamplingParams& defaults) {
   if (!json.is_object()) return refuse("the body takes a JSON object, not {}", shown(json));
-  Request request{.endpoint = endpoint, .sampling = defaults};
+  const auto beams = json.find("use_beam_search");
+  const bool draws = beams == json.end() || *beams != true;
+  Request request{.endpoint = endpoint,
+                  .sampling = draws ? defaults : sampling::SamplingParams{.temperature = 0}};
   for (const auto& [name, value] : json.items()) FOLIO_ASK_STATUS(read_field(name, value, request));
   if (endpoint == kChat && request.messages.empty())
     return refuse_field("messages", "is missing; give at least one");
@@ -121,6 +150,7 @@ Checked<Request> read_request(Endpoint endpoint, const Json& json, const samplin
   }
   if (request.prompt_logprobs && request.stream)
     return refuse_field("prompt_logprobs", "is only for whole answers; leave \"stream\" out");
+  FOLIO_ASK_STATUS(check_beams(request));
   if (request.max_tokens && request.sampling.min_tokens > *request.max_tokens)
     return refuse_field("min_tokens", "is {}, more than max_tokens, which is {}", request.sampling.min_tokens,
                         *request.max_tokens);

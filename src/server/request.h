@@ -52,6 +52,8 @@ struct Request {
   std::optional<bool> add_special_tokens;
   bool add_generation_prompt = true;
   bool ignore_eos = false;
+  bool use_beam_search = false;  // then `sampling` is greedy where the request says nothing
+  double length_penalty = 1;
   bool echo = false;
   bool stream = false;
   bool include_usage = false;

@@ -109,6 +109,12 @@ Done logprobs(const Json& value, std::string_view name, Request& request) {
   return {};
 }
 
+Done length_penalty(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(number, read_number(value, name, -10, 10));
+  request.length_penalty = number;
+  return {};
+}
+
 Done top_logprobs(const Json& value, std::string_view name, Request& request) {
   FOLIO_ASK(count, logprob_count(value, name));
   request.top_logprobs = count;
@@ -325,6 +331,8 @@ constexpr Field kFields[] = {
     {"seed", kBoth, R"({"type": "integer", "minimum": -9223372036854775808, "maximum": 9223372036854775807})",
      seed},
     {"ignore_eos", kBoth, R"({"type": "boolean"})", flag<&Request::ignore_eos>},
+    {"use_beam_search", kBoth, R"({"type": "boolean"})", flag<&Request::use_beam_search>},
+    {"length_penalty", kBoth, R"({"type": "number", "minimum": -10, "maximum": 10})", length_penalty},
     {"echo", kCompletions, R"({"type": "boolean"})", flag<&Request::echo>},
     {"cache_salt", kAll, R"({"type": "string", "minLength": 1, "maxLength": 1024})",
      short_text<&Request::cache_salt>},

@@ -180,6 +180,33 @@ TEST(Request, UnknownFieldsAndContradictions) {
             "stream_options");
 }
 
+TEST(Request, ABeamSearchDrawsNothingWhateverTheModelsDefaults) {
+  const sampling::SamplingParams defaults{.temperature = 0.3F, .top_k = 5, .repetition_penalty = 1.1F};
+  const auto beams = parse_request(
+      kCompletions, with(R"("n": 4, "length_penalty": 0.5, "stop_token_ids": [3], "use_beam_search": true)"),
+      defaults);
+  ASSERT_TRUE(beams);
+  EXPECT_TRUE(beams->use_beam_search);
+  EXPECT_EQ(beams->length_penalty, 0.5);
+  EXPECT_EQ(beams->sampling, (sampling::SamplingParams{.temperature = 0, .stop_token_ids = {TokenId{3}}}));
+  EXPECT_EQ(parse_request(kCompletions, with(R"("use_beam_search": false)"), defaults)->sampling, defaults);
+  EXPECT_EQ(refused(kCompletions, with(R"("length_penalty": 0.5)")).param, "length_penalty");
+  EXPECT_EQ(refused(kCompletions, with(R"("use_beam_search": 1)")).param, "use_beam_search");
+  for (const auto& [name, value] :
+       std::vector<std::pair<std::string, std::string>>{{"temperature", "0.7"},
+                                                        {"repetition_penalty", "1.2"},
+                                                        {"frequency_penalty", "1"},
+                                                        {"presence_penalty", "1"},
+                                                        {"logit_bias", R"({"3": 1})"},
+                                                        {"allowed_token_ids", "[3]"},
+                                                        {"bad_words", R"(["x"])"},
+                                                        {"stop", R"(["x"])"},
+                                                        {"length_penalty", "11"}})
+    EXPECT_EQ(
+        refused(kCompletions, with(fmt::format(R"("use_beam_search": true, "{}": {})", name, value))).param,
+        name);
+}
+
 TEST(Json, IsBoundedBeforeATreeIsBuilt) {
   EXPECT_TRUE(parse_json(std::string(kMaxJsonDepth, '[') + std::string(kMaxJsonDepth, ']')));
   const auto deep = parse_json(std::string(1'000'000, '['));

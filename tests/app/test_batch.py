@@ -105,6 +105,17 @@ class Batch(Case):
         self.assertEqual(sum(1 for i in range(1, 20, 2) if cached[i] < 50), 1, cached)
         self.assertRegex(self.error, r"20 answered, 0 refused, 0 done before; prompts \d+ tokens, [1-9]\d* from the cache")
 
+    def test_a_user_with_many_requests_does_not_hold_up_another(self):
+        lines = [completion(f"many {i}", f"A{i}", user="many", max_tokens=60, ignore_eos=True) for i in range(12)]
+        path = self.input(*lines, completion("one", "Zebras", user="one", max_tokens=60, ignore_eos=True))  # last in the order of prompts
+        orders = {}
+        for flags in ((), ("--fair-users",)):
+            results = self.batch(path, "--max-num-seqs", "1", *flags)
+            orders[flags] = [r["custom_id"] for r in results].index("one")
+            (self.folder / "out.jsonl").unlink()
+        self.assertLessEqual(orders[("--fair-users",)], 2, orders)
+        self.assertGreater(orders[()], 5, orders)
+
     def test_a_bad_line_is_reported_and_the_rest_goes_on(self):
         results = self.batch(self.input(
             completion("good"), "{broken", "[1]", json.dumps({"custom_id": "x", "method": "GET", "url": "/v1/completions"}),

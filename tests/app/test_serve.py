@@ -71,6 +71,27 @@ class Clients(ServerCase):
         self.assertEqual(counts, sorted(counts))
         self.assertEqual(counts[-1], 30)
 
+    def test_beam_search(self):
+        def search(**fields):
+            return self.complete(n=4, logprobs=2, extra_body={"use_beam_search": True} | fields.pop("extra_body", {}), **fields)
+
+        found = search()
+        self.assertEqual(len({choice.text for choice in found.choices}), 4)
+        sums = [sum(choice.logprobs.token_logprobs) for choice in found.choices]
+        self.assertEqual(sums, sorted(sums, reverse=True))  # of one length: best first
+        greedy = self.complete(logprobs=0)
+        self.assertGreaterEqual(sums[0], sum(greedy.choices[0].logprobs.token_logprobs))
+        self.assertEqual([c.text for c in search().choices], [c.text for c in found.choices])
+        self.assertEqual(self.complete(extra_body={"use_beam_search": True}).choices[0].text, greedy.choices[0].text)
+        texts = ["", "", "", ""]
+        for piece in search(stream=True):
+            for choice in piece.choices:
+                texts[choice.index] += choice.text
+        self.assertEqual(texts, [c.text for c in found.choices])
+        with self.assertRaises(openai.BadRequestError) as caught:
+            search(temperature=0.5)
+        self.assertEqual(caught.exception.body["param"], "temperature")
+
     def test_chat(self):
         whole = self.client.chat.completions.create(model="stories", messages=HELLO, temperature=0, max_completion_tokens=20)
         self.assertEqual(whole.choices[0].message.role, "assistant")

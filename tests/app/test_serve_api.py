@@ -38,7 +38,7 @@ class Described(ServerCase):
         self.assertEqual(run.returncode, 0, run.stdout[-6000:] + run.stderr[-2000:])
         generated = int(re.search(r"(\d+) generated", run.stdout)[1])
         self.assertGreater(generated, 300)
-        self.assertRegex(run.stdout, r"Tested: 14\b", "every operation")
+        self.assertRegex(run.stdout, r"Tested: 15\b", "every operation")
         self.assertEqual(self.server.ask("GET", "/health")[0], 200)
         self.assertEqual(self.server.metric("folio:kv_blocks", state="in_use"), 0)
 

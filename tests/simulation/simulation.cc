@@ -1,6 +1,8 @@
 #include "simulation/simulation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
 #include <memory>
 #include <random>
 #include <vector>
@@ -43,6 +45,58 @@ std::vector<TokenId> answer_to(const GenerationRequest& request, std::size_t cho
   return {tokens.begin() + static_cast<std::ptrdiff_t>(request.prompt.size()), tokens.end()};
 }
 
+// The answers of a beam search, best first, from the specification alone: every ending is kept, and the
+// search runs on to the end.
+struct Hypothesis {
+  std::vector<TokenId> tokens;
+  double logprob = 0;
+  std::size_t parent = 0;
+  bool ended = false;
+};
+
+// What may follow `parent`: its most likely tokens.
+void extend(const GenerationRequest& request, const Hypothesis& parent, std::vector<Hypothesis>& next) {
+  std::vector<TokenId> tokens = request.prompt;
+  tokens.insert(tokens.end(), parent.tokens.begin(), parent.tokens.end());
+  sampling::Logprobs row;
+  const auto& ends = request.sampling.stop_token_ids;
+  const std::size_t candidates = std::max(2 * request.choices, request.choices + ends.size());
+  sampling::logprobs(logits_after(tokens), TokenId{0}, candidates, row);
+  for (const auto& [token, logprob] : row.top) {
+    Hypothesis& longer = next.emplace_back(parent);
+    longer.tokens.push_back(token);
+    longer.logprob += static_cast<double>(logprob);
+    longer.ended = std::ranges::find(ends, token) != ends.end();
+  }
+}
+
+std::vector<Hypothesis> beams_for(const GenerationRequest& request, std::size_t max_length) {
+  std::vector<Hypothesis> live(1), done;
+  const std::size_t length = std::min(request.max_tokens, max_length - request.prompt.size());
+  for (std::size_t step = 0; step < length; ++step) {
+    std::vector<Hypothesis> next;
+    for (std::size_t beam = 0; beam < live.size(); ++beam) {
+      live[beam].parent = beam;
+      extend(request, live[beam], next);
+    }
+    std::ranges::stable_sort(next, [](const Hypothesis& a, const Hypothesis& b) {
+      if (a.logprob != b.logprob) return a.logprob > b.logprob;
+      return a.parent != b.parent ? a.parent < b.parent : a.tokens.back() < b.tokens.back();
+    });
+    live.clear();
+    for (Hypothesis& h : next)
+      if (h.ended || live.size() < request.choices) (h.ended ? done : live).push_back(std::move(h));
+  }
+  live.resize(request.choices);  // if nothing was to be generated
+  done.insert(done.end(), live.begin(), live.end());
+  std::ranges::stable_sort(done, std::greater<>(), [&](const Hypothesis& h) {
+    const std::size_t tokens = request.prompt.size() + h.tokens.size() - (h.ended ? 1 : 0);
+    return h.logprob / std::pow(static_cast<double>(tokens), request.beams->length_penalty);
+  });
+  done.resize(request.choices);
+  return done;
+}
+
 class Simulation {
  public:
   explicit Simulation(std::uint64_t seed) : random_(seed) {
@@ -75,6 +129,8 @@ class Simulation {
     SequenceId job;
     std::shared_ptr<engine::TokenStream> stream;
     std::vector<TokenId> expected;
+    FinishReason reason = FinishReason::kLength;  // unless it is cut short
+    bool searched = false;                        // by beams
     std::size_t read = 0;
     bool cancelled = false;
     bool has_deadline = false;
@@ -174,20 +230,36 @@ class Simulation {
     request.tenant = upto(2);
     request.deadline_ms = one_in(20) ? static_cast<double>(1 + upto(4000)) : 0;
     if (one_in(4)) request.choices = 1 + upto(most_choices_ - 1);
+    if (one_in(8)) search_beams(request);
     return request;
+  }
+
+  void search_beams(GenerationRequest& request) {
+    request.beams = engine::BeamOptions{.length_penalty = static_cast<double>(upto(4)) - 1};
+    request.choices = 1 + upto(most_choices_ - 1);
+    request.max_tokens = upto(40);
+    request.sampling.temperature = 0;
+    request.sampling.repetition_penalty = 1;
+    if (one_in(2)) request.sampling.stop_token_ids = random_tokens(1 + upto(3));
   }
 
   void submit() {
     GenerationRequest request = random_request();
-    if (request.choices == 1 && one_in(5)) want_logits(request);
+    if (request.choices == 1 && !request.beams && one_in(5)) want_logits(request);
     const auto job = engine_->submit(request);
     if (!job) return fail("refused: " + job.error().message);
     life_.forks += request.choices - 1;
+    life_.searches += request.beams ? 1 : 0;
+    std::vector<Hypothesis> beams;
+    if (request.beams) beams = beams_for(request, context_);
     for (std::size_t choice = 0; choice < request.choices; ++choice)
-      answers_.push_back({.job = job->id,
-                          .stream = job->streams[choice],
-                          .expected = answer_to(request, choice, context_),
-                          .has_deadline = request.deadline_ms > 0});
+      answers_.push_back(
+          {.job = job->id,
+           .stream = job->streams[choice],
+           .expected = request.beams ? beams[choice].tokens : answer_to(request, choice, context_),
+           .reason = request.beams && beams[choice].ended ? FinishReason::kStop : FinishReason::kLength,
+           .searched = request.beams.has_value(),
+           .has_deadline = request.deadline_ms > 0});
     last_prompt_ = request.prompt;
     const auto& answer = answers_.back().expected;
     last_prompt_.insert(last_prompt_.end(), answer.begin(), answer.end());
@@ -215,13 +287,16 @@ class Simulation {
   }
 
   void read(Answer& answer) {
-    const engine::Delta delta = answer.stream->take();
+    engine::Delta delta = answer.stream->take();
+    // A search that ran out of time gives the best of then, which need not lead to the best of all.
+    const bool unspecified = answer.searched && delta.finish == FinishReason::kDeadline;
+    if (unspecified) delta.tokens.clear();
     for (TokenId token : delta.tokens)
       if (answer.read >= answer.expected.size() || answer.expected[answer.read++] != token)
         return fail(fmt::format("job {}: token {} is {}, not as specified", raw(answer.job), answer.read,
                                 raw(token)));
     if (!delta.finish) return;
-    const bool complete = *delta.finish == FinishReason::kLength && answer.read == answer.expected.size();
+    const bool complete = *delta.finish == answer.reason && answer.read == answer.expected.size();
     const bool cut = (*delta.finish == FinishReason::kCancelled && answer.cancelled) ||
                      (*delta.finish == FinishReason::kDeadline && answer.has_deadline);
     life_.cancelled += cut ? 1 : 0;

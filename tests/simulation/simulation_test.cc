@@ -32,6 +32,7 @@ TEST(Simulation, EveryLifeIsExact) {
     all.steps += life.steps;
     all.preemptions += life.preemptions;
     all.forks += life.forks;
+    all.searches += life.searches;
     all.cancelled += life.cancelled;
     all.swapped_blocks += life.swapped_blocks;
     all.hit_tokens += life.hit_tokens;
@@ -39,13 +40,14 @@ TEST(Simulation, EveryLifeIsExact) {
     all.copied_blocks += life.copied_blocks;
   }
   std::cout << lives << " lives, " << all.steps << " steps: " << all.preemptions << " preemptions, "
-            << all.forks << " forks, " << all.cancelled << " answers cut short, " << all.hit_tokens
-            << " tokens found, blocks: " << all.evicted_blocks << " evicted, " << all.copied_blocks
-            << " copied, " << all.swapped_blocks << " swapped\n";
+            << all.forks << " forks, " << all.searches << " beam searches, " << all.cancelled
+            << " answers cut short, " << all.hit_tokens << " tokens found, blocks: " << all.evicted_blocks
+            << " evicted, " << all.copied_blocks << " copied, " << all.swapped_blocks << " swapped\n";
   if (only != 0) return;
   // A simulation in which nothing happens shows nothing.
   EXPECT_GT(all.preemptions, wanted_steps / 200);
   EXPECT_GT(all.forks, wanted_steps / 100);
+  EXPECT_GT(all.searches, wanted_steps / 200);
   EXPECT_GT(all.cancelled, wanted_steps / 200);
   EXPECT_GT(all.evicted_blocks, wanted_steps / 20);
   EXPECT_GT(all.copied_blocks, wanted_steps / 100);
