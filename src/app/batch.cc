@@ -12,6 +12,7 @@
 #include "app/defaults.h"
 #include "app/progress_bar.h"
 #include "platform/signals.h"
+#include "server/generator.h"
 
 namespace folio::app {
 namespace {
@@ -19,8 +20,19 @@ namespace {
 struct Running {
   std::size_t line;
   BatchRequest batch;
-  engine::Job job;
+  std::vector<engine::Job> jobs;  // of its prompts, in order
   std::vector<BatchChoice> choices;
+
+  const std::vector<server::PreparedPrompt>& prompts() const { return batch.body.prompts; }
+  bool is_submitted() const { return jobs.size() == prompts().size(); }
+  bool is_finished() const {
+    return is_submitted() &&
+           std::ranges::all_of(choices, [](const BatchChoice& c) { return c.answer.finish.has_value(); });
+  }
+  std::size_t under_way() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(choices, [](const BatchChoice& c) { return !c.answer.finish; }));
+  }
 };
 
 struct Totals {
@@ -28,26 +40,11 @@ struct Totals {
   std::size_t prompt_tokens = 0, cached_tokens = 0, generated_tokens = 0;
 };
 
-// What a stream has given since the last look, added to what it gave before.
-void collect(BatchChoice& choice, engine::TokenStream& stream) {
-  engine::Delta news = stream.take();
-  choice.all.text += news.text;
-  const auto append = [](auto& all, auto& more) { all.insert(all.end(), more.begin(), more.end()); };
-  append(choice.all.tokens, news.tokens);
-  append(choice.all.logprobs, news.logprobs);
-  append(choice.all.prompt_logprobs, news.prompt_logprobs);
-  if (!news.finish) return;
-  choice.all.finish = news.finish;
-  choice.stats = stream.stats();
-}
-
 class Batch {
  public:
-  Batch(engine::Engine& engine, BatchInput input, BatchOutput output, sampling::SamplingParams defaults)
-      : engine_(engine),
-        input_(std::move(input)),
-        output_(std::move(output)),
-        defaults_(std::move(defaults)) {}
+  // `served` is of `engine`; both outlive the batch.
+  Batch(engine::Engine& engine, const server::ServedModel& served, BatchInput input, BatchOutput output)
+      : engine_(engine), served_(served), input_(std::move(input)), output_(std::move(output)) {}
 
   // False: interrupted. Errors: the output cannot be written, or belongs to another input.
   Result<bool> run() {
@@ -55,7 +52,7 @@ class Batch {
       FOLIO_TRY(window, read_window());
       more = !input_is_over_;
       std::ranges::sort(window, std::ranges::greater(), [](const Running& r) -> const auto& {
-        return r.batch.request.prompt;  // taken from the back
+        return r.prompts().front().tokens;  // taken from the back
       });
       FOLIO_TRY(finished, answer(std::move(window)));
       if (!finished) return false;
@@ -85,7 +82,7 @@ class Batch {
               line->number, done->second, id);
         ++totals_.skipped;
       } else if (batch) {
-        window.push_back({.line = line->number, .batch = std::move(*batch), .job = {}, .choices = {}});
+        window.push_back({.line = line->number, .batch = std::move(*batch), .jobs = {}, .choices = {}});
       } else {
         FOLIO_TRY_STATUS(refuse(line->number, batch.error()));
       }
@@ -97,7 +94,7 @@ class Batch {
     if (line.too_long)
       return std::unexpected(
           BatchRefusal{"", "line_too_long", fmt::format("it has more than {} bytes", kMaxBatchLineBytes)});
-    auto batch = read_batch_line(line.text, engine_, defaults_);
+    auto batch = read_batch_line(line.text, served_);
     if (batch && !custom_ids_.insert(batch->custom_id).second)
       return std::unexpected(
           BatchRefusal{batch->custom_id, "duplicate_custom_id", "its 'custom_id' was used before"});
@@ -121,54 +118,73 @@ class Batch {
     return true;
   }
 
-  // Keeps as many under way as the engine takes.
+  // Keeps as many under way as the engine takes. Only the last line may have prompts that wait.
   Status submit(std::vector<Running>& window) {
-    constexpr std::size_t kMostUnderWay = 128;
-    while (!window.empty() && running_.size() < kMostUnderWay) {
-      Running next = std::move(window.back());
-      window.pop_back();
-      auto job = engine_.submit(next.batch.request);
-      if (job) {
-        next.job = std::move(*job);
-        next.choices.resize(next.job.streams.size());
-        running_.push_back(std::move(next));
-      } else if (job.error().kind == ErrorKind::kTooLarge && !running_.empty() &&
-                 next.batch.request.prompt.size() < engine_.context_tokens()) {
-        window.push_back(std::move(next));  // the queue is full: later
-        return {};
-      } else {
-        FOLIO_TRY_STATUS(refuse(
-            next.line,
-            {.custom_id = next.batch.custom_id, .code = "invalid_request", .message = job.error().message}));
+    while (under_way() < kMostUnderWay) {
+      if (running_.empty() || running_.back().is_submitted()) {
+        if (window.empty()) return {};
+        running_.push_back(std::move(window.back()));
+        window.pop_back();
       }
+      Running& next = running_.back();
+      const Status submitted = submit_prompt(next);
+      if (submitted) continue;
+      if (submitted.error().kind == ErrorKind::kTooLarge && under_way() > 0) return {};  // full: later
+      for (const engine::Job& job : next.jobs) engine_.cancel(job.id);
+      FOLIO_TRY_STATUS(refuse(next.line, {.custom_id = next.batch.custom_id,
+                                          .code = "invalid_request",
+                                          .message = submitted.error().message}));
+      running_.pop_back();
     }
     return {};
+  }
+
+  // The next prompt of a line. All of them have one seed.
+  Status submit_prompt(Running& running) {
+    const server::Request& request = running.batch.body.request;
+    const std::size_t prompt = running.jobs.size();
+    engine::GenerationRequest made =
+        server::engine_request(request, engine_, running.prompts()[prompt].tokens);
+    if (!running.jobs.empty())
+      made.sampling.seed = running.jobs.front().seed;
+    else if (request.seed)
+      made.sampling.seed = *request.seed;
+    else
+      made.seed = engine::Seed::kDraw;
+    FOLIO_TRY(job, engine_.submit(std::move(made)));
+    running.choices.insert(running.choices.end(), job.streams.size(), {.prompt = prompt, .answer = {}});
+    running.jobs.push_back(std::move(job));
+    return {};
+  }
+
+  std::size_t under_way() const {
+    std::size_t all = 0;
+    for (const Running& running : running_) all += running.under_way();
+    return all;
   }
 
   Status write_finished() {
     for (Running& running : running_) {
-      for (std::size_t i = 0; i < running.choices.size(); ++i)
-        collect(running.choices[i], *running.job.streams[i]);
-      if (!is_finished(running)) continue;
-      FOLIO_TRY_STATUS(output_.append(format_batch_answer(
-          {.line = running.line, .request = running.batch, .choices = running.choices, .engine = engine_})));
-      count(running);
+      std::size_t at = 0;
+      for (const engine::Job& job : running.jobs)
+        for (const auto& stream : job.streams) running.choices[at++].answer.take(*stream);
+      if (!running.is_finished()) continue;
+      const BatchAnswer answer{.line = running.line,
+                               .request = running.batch,
+                               .choices = running.choices,
+                               .tokenizer = engine_.tokenizer()};
+      FOLIO_TRY_STATUS(output_.append(format_batch_answer(answer)));
+      count(usage_of(answer));
     }
-    std::erase_if(running_, is_finished);
+    std::erase_if(running_, [](const Running& running) { return running.is_finished(); });
     return {};
   }
 
-  static bool is_finished(const Running& running) {
-    return std::ranges::all_of(running.choices,
-                               [](const BatchChoice& c) { return c.all.finish.has_value(); });
-  }
-
-  void count(const Running& running) {
+  void count(const server::Usage& usage) {
     ++totals_.answered;
-    totals_.prompt_tokens += running.choices.front().stats.prompt_tokens;
-    totals_.cached_tokens += running.choices.front().stats.cached_tokens;
-    for (const BatchChoice& choice : running.choices)
-      totals_.generated_tokens += choice.stats.generated_tokens;
+    totals_.prompt_tokens += usage.prompt_tokens;
+    totals_.cached_tokens += usage.cached_tokens;
+    totals_.generated_tokens += usage.completion_tokens;
   }
 
   // How much of what was read is not answered yet, about.
@@ -178,10 +194,12 @@ class Batch {
     return input_.bytes_read() / lines * (window.size() + running_.size());
   }
 
+  static constexpr std::size_t kMostUnderWay = 128;
+
   engine::Engine& engine_;
+  const server::ServedModel& served_;
   BatchInput input_;
   BatchOutput output_;
-  sampling::SamplingParams defaults_;
   std::vector<Running> running_;
   std::unordered_set<std::string> custom_ids_;
   bool input_is_over_ = false;
@@ -213,14 +231,25 @@ std::string summary(const Totals& totals, const engine::Engine& engine, double s
 Result<ExitCode> run(const BatchOptions& options, Console& console) {
   FOLIO_TRY(input, BatchInput::open(options.input));
   FOLIO_TRY(path, resolve_model(options.model));
-  FOLIO_TRY(defaults, resolve_sampling({}, path));
+  FOLIO_TRY(defaults, model_sampling(path, {}));
   FOLIO_TRY(output, BatchOutput::open(options.output));
   FOLIO_TRY(engine, load(options, path));
   const auto start = std::chrono::steady_clock::now();
   bool finished = false;
   Totals totals;
   {
-    Batch batch(*engine, std::move(input), std::move(output), std::move(defaults));
+    const std::vector<std::string> any_name;
+    const server::ServedModel served{.engine = *engine,
+                                     .chat_template = engine->chat_template(),
+                                     .names = any_name,
+                                     .longest_tokens = engine->context_tokens(),
+                                     .sampling = defaults,
+                                     .priorities = options.engine.policy == scheduler::Policy::kPriority
+                                                       ? server::Priorities::kUse
+                                                       : server::Priorities::kRefuse,
+                                     .max_logprobs = server::kAllLogprobs,
+                                     .pooling = options.pooling};
+    Batch batch(*engine, served, std::move(input), std::move(output));
     FOLIO_TRY(outcome, batch.run());
     finished = outcome;
     totals = batch.totals();

@@ -1,112 +1,111 @@
 #include "app/batch_response.h"
 
 #include <charconv>
+#include <ctime>
+#include <expected>
 #include <nlohmann/json.hpp>
+#include <utility>
 
+#include "server/embedding_text.h"
 #include "weights/json_text.h"
 
 namespace folio::app {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using server::Endpoint;
 
 constexpr std::string_view kIdPrefix = "batch_req_";
 
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);  // model text is repaired UTF-8 already
+// The first answer to the same prompt as the index-th.
+const server::Answer& first_of(const BatchAnswer& answer, std::size_t index) {
+  while (index > 0 && answer.choices[index - 1].prompt == answer.choices[index].prompt) --index;
+  return answer.choices[index].answer;
 }
 
-const char* finish_name(const engine::Delta& all) {
-  const auto finish = all.finish.value_or(engine::FinishReason::kError);
-  return finish == engine::FinishReason::kStop     ? "stop"
-         : finish == engine::FinishReason::kLength ? "length"
-                                                   : "error";
+std::string_view id_prefix(Endpoint endpoint) {
+  if (endpoint == server::kEmbeddings) return "embd";
+  return endpoint == server::kChat ? "chatcmpl" : "cmpl";
 }
 
-Json token_json(const engine::Engine& engine, const sampling::TokenLogprob& entry) {
-  const std::string bytes = engine.tokenizer().decode(std::span(&entry.token, 1), text::SpecialText::kKeep);
-  Json list = Json::array();
-  for (char byte : bytes) list.push_back(static_cast<unsigned char>(byte));
-  return {{"token", bytes},
-          {"token_id", raw(entry.token)},
-          {"logprob", entry.logprob},
-          {"bytes", std::move(list)}};
+server::ResponseHead head_of(const BatchAnswer& answer) {
+  const server::Request& request = answer.request.body.request;
+  server::ResponseHead head{.endpoint = request.endpoint,
+                            .id = fmt::format("{}-{}", id_prefix(request.endpoint), answer.line),
+                            .model = request.model,
+                            .created_s = std::time(nullptr)};
+  if (request.endpoint != server::kEmbeddings) head.seed = answer.choices.front().answer.stats.seed;
+  return head;
 }
 
-// As in chat completions; plain completions get the same, which says more than their own form.
-Json logprobs_json(const engine::Engine& engine, const std::vector<sampling::Logprobs>& all) {
-  Json content = Json::array();
-  for (const sampling::Logprobs& position : all) {
-    Json entry = token_json(engine, position.chosen);
-    entry["top_logprobs"] = Json::array();
-    for (const sampling::TokenLogprob& other : position.top)
-      entry["top_logprobs"].push_back(token_json(engine, other));
-    content.push_back(std::move(entry));
+// nullopt: a vector that is not finite.
+std::optional<std::string> embeddings_body(const BatchAnswer& answer) {
+  const server::Request& request = answer.request.body.request;
+  std::vector<std::string> entries;
+  for (const BatchChoice& choice : answer.choices) {
+    const std::vector<float>& raw = choice.answer.embedding;
+    auto entry = server::embedding_entry(
+        choice.prompt, request.normalize == server::Normalize::kYes ? server::of_unit_length(raw) : raw,
+        request.vector_format);
+    if (!entry) return std::nullopt;
+    entries.push_back(std::move(*entry));
   }
-  return {{"content", std::move(content)}};
+  return server::embedding_response(head_of(answer), entries, usage_of(answer));
 }
 
-Json choice_json(const BatchAnswer& answer, std::size_t index) {
-  const engine::Delta& all = answer.choices[index].all;
-  Json json{{"index", index}};
-  if (answer.request.endpoint == BatchEndpoint::kChat) {
-    json["message"] = {{"role", "assistant"}, {"content", all.text}};
-  } else {
-    json["text"] = all.text;
-  }
-  const bool wanted = answer.request.request.logprobs.has_value();
-  json["logprobs"] = wanted ? logprobs_json(answer.engine, all.logprobs) : Json(nullptr);
-  if (answer.request.request.prompt_logprobs && index == 0)
-    json["prompt_logprobs"] = logprobs_json(answer.engine, all.prompt_logprobs);
-  json["finish_reason"] = finish_name(all);
-  return json;
+std::string choices_body(const BatchAnswer& answer) {
+  const server::PreparedRequest& body = answer.request.body;
+  std::vector<server::ChoiceText> choices;
+  for (std::size_t i = 0; i < answer.choices.size(); ++i)
+    choices.push_back(server::whole_choice({.request = body.request,
+                                            .prompt = body.prompts[answer.choices[i].prompt],
+                                            .tokenizer = answer.tokenizer},
+                                           i, answer.choices[i].answer, first_of(answer, i)));
+  return server::whole_response(head_of(answer), choices, usage_of(answer));
 }
 
-Json body_json(const BatchAnswer& answer) {
-  const engine::GenerationStats& first = answer.choices.front().stats;
-  std::size_t generated = 0;
-  Json choices = Json::array();
-  for (std::size_t i = 0; i < answer.choices.size(); ++i) {
-    choices.push_back(choice_json(answer, i));
-    generated += answer.choices[i].stats.generated_tokens;
-  }
-  const bool chat = answer.request.endpoint == BatchEndpoint::kChat;
-  return {{"id", fmt::format("{}-{}", chat ? "chatcmpl" : "cmpl", answer.line)},
-          {"object", chat ? "chat.completion" : "text_completion"},
-          {"model", answer.request.model},
-          {"choices", std::move(choices)},
-          {"usage",
-           {{"prompt_tokens", first.prompt_tokens},
-            {"completion_tokens", generated},
-            {"total_tokens", first.prompt_tokens + generated},
-            {"prompt_tokens_details", {{"cached_tokens", first.cached_tokens}}}}},
-          {"seed", first.seed}};
+// `response` and `error` are JSON.
+std::string line_of(std::size_t line, const std::string& custom_id, std::string_view response,
+                    std::string_view error) {
+  return fmt::format(R"({{"id":"{}{}","custom_id":{},"response":{},"error":{}}})", kIdPrefix, line,
+                     custom_id.empty() ? "null" : server::quoted(custom_id), response, error);
 }
 
-std::string line_of(std::size_t line, const std::string& custom_id, Json response, Json error) {
-  return dump({{"id", fmt::format("{}{}", kIdPrefix, line)},
-               {"custom_id", custom_id.empty() ? Json(nullptr) : Json(custom_id)},
-               {"response", std::move(response)},
-               {"error", std::move(error)}});
+std::string failed(const BatchAnswer& answer, std::string message) {
+  return format_batch_refusal(
+      answer.line,
+      {.custom_id = answer.request.custom_id, .code = "generation_failed", .message = std::move(message)});
 }
 
 }  // namespace
 
+// A prompt counts once, however many answers it has.
+server::Usage usage_of(const BatchAnswer& answer) {
+  server::Usage usage;
+  for (std::size_t i = 0; i < answer.choices.size(); ++i) {
+    const server::Answer& one = answer.choices[i].answer;
+    usage.completion_tokens += one.stats.generated_tokens;
+    if (&first_of(answer, i) != &one) continue;
+    usage.prompt_tokens += one.stats.prompt_tokens;
+    usage.cached_tokens += one.stats.cached_tokens;
+  }
+  return usage;
+}
+
 std::string format_batch_answer(const BatchAnswer& answer) {
   for (const BatchChoice& choice : answer.choices)
-    if (choice.stats.error)
-      return format_batch_refusal(answer.line, {.custom_id = answer.request.custom_id,
-                                                .code = "generation_failed",
-                                                .message = choice.stats.error->message});
-  return line_of(
-      answer.line, answer.request.custom_id,
-      {{"status_code", 200}, {"request_id", fmt::format("req_{}", answer.line)}, {"body", body_json(answer)}},
-      nullptr);
+    if (choice.answer.stats.error) return failed(answer, choice.answer.stats.error->message);
+  const bool vectors = answer.request.body.request.endpoint == server::kEmbeddings;
+  const std::optional<std::string> body = vectors ? embeddings_body(answer) : choices_body(answer);
+  if (!body) return failed(answer, "the model's vector is not finite");
+  return line_of(answer.line, answer.request.custom_id,
+                 fmt::format(R"({{"status_code":200,"request_id":"req_{}","body":{}}})", answer.line, *body),
+                 "null");
 }
 
 std::string format_batch_refusal(std::size_t line, const BatchRefusal& refusal) {
-  return line_of(line, refusal.custom_id, nullptr,
-                 {{"code", refusal.code}, {"message", fmt::format("line {}: {}", line, refusal.message)}});
+  const server::Json error = {{"code", refusal.code},
+                              {"message", fmt::format("line {}: {}", line, refusal.message)}};
+  return line_of(line, refusal.custom_id, "null", server::to_text(error));
 }
 
 std::optional<BatchMark> read_batch_mark(std::string_view output_line) {

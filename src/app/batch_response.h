@@ -1,28 +1,35 @@
-// The lines of a batch's output, in OpenAI's format; one per line of input, "batch_req_N" for the N-th.
+// The lines of a batch's output, in OpenAI's format; one per line of input, "batch_req_N" for the N-th. A
+// body is what folio serve answers, written by the same code, and "seed": with it the answer can be had
+// again.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "app/batch_request.h"
+#include "server/answer.h"
 
 namespace folio::app {
 
 // One answer of a request, as it came from its stream.
 struct BatchChoice {
-  engine::Delta all;  // everything, put together
-  engine::GenerationStats stats;
+  std::size_t prompt;  // of the request's
+  server::Answer answer;
 };
 
 struct BatchAnswer {
   std::size_t line;  // of the input, from 1
   const BatchRequest& request;
-  const std::vector<BatchChoice>& choices;
-  const engine::Engine& engine;
+  std::span<const BatchChoice> choices;  // by prompt, finished
+  const text::Tokenizer& tokenizer;
 };
+
+[[nodiscard]] server::Usage usage_of(const BatchAnswer& answer);
 
 // Without a line end.
 std::string format_batch_answer(const BatchAnswer& answer);

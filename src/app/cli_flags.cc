@@ -232,6 +232,13 @@ void define_batch(CLI::App* app, BatchOptions& batch) {
   add_switch(
       app, "--no-stats", [&batch] { batch.statistics = Statistics::kHide; }, "no line of figures at the end",
       "Output");
+  add_choice(
+      app, "--pooling-type", "last|mean",
+      [&batch](const std::string& name) {
+        batch.pooling = name == "mean" ? engine::Pooling::kMean : engine::Pooling::kLast;
+      },
+      "what /v1/embeddings gives: the hidden state of the last token (default), or\nthe mean of all",
+      "Model");
   add_engine_flags(app, batch.engine);
   add_scheduling_flags(app, batch.engine);
   app->footer(

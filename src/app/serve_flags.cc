@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -109,6 +110,38 @@ Set origins_to(std::vector<std::string>& target) {
   };
 }
 
+Status read_pooling(ServeOptions& options, std::string_view flag, std::string name) {
+  std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (name != "last" && name != "mean")
+    return fail(ErrorKind::kUnsupported, "--{} takes last or mean, not '{}'", flag, name);
+  options.pooling = name == "mean" ? engine::Pooling::kMean : engine::Pooling::kLast;
+  return {};
+}
+
+// vLLM's JSON object; of it what embeddings need.
+Status read_pooler_config(ServeOptions& options, const std::string& text) {
+  const auto json = nlohmann::json::parse(text, nullptr, false);
+  if (!json.is_object())
+    return fail(ErrorKind::kInvalid,
+                "--pooler-config takes a JSON object, e.g. '{{\"pooling_type\": \"MEAN\"}}', not '{}'", text);
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_null()) continue;
+    const bool names_pooling = key == "pooling_type" || key == "seq_pooling_type";
+    if (names_pooling && value.is_string()) {
+      FOLIO_TRY_STATUS(read_pooling(options, "pooler-config: " + key, value.get<std::string>()));
+    } else if ((key == "normalize" || key == "use_activation") && value.is_boolean()) {
+      options.normalize = value.get<bool>() ? server::Normalize::kYes : server::Normalize::kNo;
+    } else {
+      return fail(
+          ErrorKind::kUnsupported,
+          "--pooler-config: '{}' is not supported; it takes pooling_type (LAST or MEAN) and normalize "
+          "(true or false)",
+          key);
+    }
+  }
+  return {};
+}
+
 void add_model_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   const std::string group = "Model";
   flags.push_back(
@@ -128,6 +161,23 @@ void add_model_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    group, text_to(o.generation_config)});
   flags.push_back({"seed", "", "N", "where the seeds of requests without one begin (default: drawn)", group,
                    count_to("seed", {0, std::size_t{1} << 52}, [&o](std::size_t n) { o.seed = n; })});
+  const auto logprobs = [&o](Values values) -> Status {
+    o.max_logprobs = server::kAllLogprobs;
+    if (values.back() == "-1") return {};
+    return count_to("max-logprobs", {0, 1u << 30},
+                    [&o](std::size_t n) { o.max_logprobs = static_cast<std::uint32_t>(n); })(values);
+  };
+  flags.push_back(
+      {"max-logprobs", "", "N",
+       "how many of the most likely tokens a request may ask for at a position\n(default 20; -1: all)", group,
+       logprobs});
+  flags.push_back(
+      {"pooling-type", "", "last|mean",
+       "what /v1/embeddings gives: the hidden state of the last token (default),\nor the mean of all", group,
+       [&o](Values values) { return read_pooling(o, "pooling-type", values.back()); }});
+  flags.push_back({"pooler-config", "", "JSON",
+                   "the same as vLLM says it: {\"pooling_type\": \"MEAN\", \"normalize\": false}", group,
+                   [&o](Values values) { return read_pooler_config(o, values.back()); }});
   flags.push_back({"weights", "", "as-stored|q8_0|q4_0",
                    "turn wider weights into this type while loading (default as-stored)", group,
                    choice_to("weights", "as-stored|q8_0|q4_0", [&o](const std::string& name) {

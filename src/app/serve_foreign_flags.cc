@@ -45,6 +45,8 @@ constexpr Foreign kForeign[] = {
     {"load-format", Takes::kValue, Treatment::kWarn, "folio sees what a file is"},
     {"trust-remote-code", Takes::kNothing, Treatment::kWarn, "folio runs no code of models"},
     {"async-scheduling", Takes::kNothing, Treatment::kWarn, "steps are planned in microseconds"},
+    {"runner", Takes::kValue, Treatment::kWarn, "one server gives answers and embeddings"},
+    {"convert", Takes::kValue, Treatment::kWarn, "one server gives answers and embeddings"},
     {"disable-log-requests", Takes::kNothing, Treatment::kWarn, "folio logs no requests"},
     {"uvicorn-log-level", Takes::kValue, Treatment::kWarn, "there is no uvicorn"},
 
@@ -107,7 +109,6 @@ constexpr Foreign kForeign[] = {
     {"tool-call-parser", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"enable-auto-tool-choice", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
     {"enable-lora", Takes::kNothing, Treatment::kRefuse, "not supported yet"},
-    {"max-logprobs", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"otlp-traces-endpoint", Takes::kValue, Treatment::kRefuse, "not supported yet"},
     {"enable-ssl-refresh", Takes::kNothing, Treatment::kRefuse,
      "certificates are read once; start folio serve again when they change"},

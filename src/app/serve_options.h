@@ -14,8 +14,10 @@
 
 #include "base/result.h"
 #include "engine/options.h"
+#include "engine/request.h"
 #include "server/http_server.h"
 #include "server/modes.h"
+#include "server/request.h"
 
 namespace folio::app {
 
@@ -33,6 +35,9 @@ struct ServeOptions {
   std::string generation_config = "auto";  // "auto", "vllm" or a folder
   std::optional<std::uint64_t> seed;
   std::size_t max_queued_requests = 1024;
+  engine::Pooling pooling = engine::Pooling::kLast;  // of /v1/embeddings
+  server::Normalize normalize = server::Normalize::kYes;
+  std::uint32_t max_logprobs = server::kDefaultMaxLogprobs;  // or kAllLogprobs
   std::size_t stream_interval = 1;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;

@@ -41,6 +41,29 @@ TEST(ServeOptions, CountsWithSuffixes) {
   }
 }
 
+TEST(ServeOptions, MaxLogprobs) {
+  EXPECT_EQ(serve({}).max_logprobs, 20u);
+  EXPECT_EQ(serve({"--max-logprobs", "5"}).max_logprobs, 5u);
+  EXPECT_EQ(serve({"--max-logprobs", "-1"}).max_logprobs, server::kAllLogprobs);
+  const auto parsed = parse_command_line(std::vector<std::string>{"serve", "--max-logprobs", "-2"});
+  ASSERT_FALSE(parsed);
+  EXPECT_THAT(parsed.error().message, HasSubstr("--max-logprobs"));
+}
+
+TEST(ServeOptions, PoolingInTwoSpellings) {
+  EXPECT_EQ(serve({}).pooling, engine::Pooling::kLast);
+  EXPECT_EQ(serve({"--pooling-type", "mean"}).pooling, engine::Pooling::kMean);
+  const ServeOptions o = serve({"--pooler-config", R"({"pooling_type": "MEAN", "normalize": false})"});
+  EXPECT_EQ(o.pooling, engine::Pooling::kMean);
+  EXPECT_EQ(o.normalize, server::Normalize::kNo);
+  for (const char* bad :
+       {"MEAN", R"({"pooling_type": "CLS"})", R"({"pooling_type": 3})", R"({"softmax": true})"}) {
+    const auto parsed = parse_command_line(std::vector<std::string>{"serve", "--pooler-config", bad});
+    ASSERT_FALSE(parsed) << bad;
+    EXPECT_THAT(parsed.error().message, HasSubstr("--pooler-config"));
+  }
+}
+
 TEST(ServeOptions, FlagsReachTheirPlaces) {
   const ServeOptions o = serve({"m.gguf",
                                 "--max-model-len",

@@ -8,6 +8,7 @@ const model::Batch& BatchBuilder::build(std::span<PlanItem> plan, const kv::KvGe
   slots_.clear();
   sequences_.clear();
   output_rows_.clear();
+  hidden_rows_.clear();
   const std::size_t block_tokens = geometry.block_tokens();
   for (PlanItem& item : plan) {
     const std::span<const BlockId> blocks = item.sequence->kv->blocks();
@@ -22,15 +23,18 @@ const model::Batch& BatchBuilder::build(std::span<PlanItem> plan, const kv::KvGe
                           .first_row = first_row,
                           .rows = item.end - item.first,
                           .first_position = static_cast<std::uint32_t>(item.first)});
-    item.first_output = output_rows_.size();
-    for (std::size_t r = tokens_.size() - item.outputs; r < tokens_.size(); ++r)
-      output_rows_.push_back(static_cast<std::uint32_t>(r));
+    const bool hidden = item.sequence->request.wants_hidden();
+    const std::size_t first_wanted = tokens_.size() - item.outputs;
+    item.first_output = hidden ? first_wanted : output_rows_.size();
+    for (std::size_t r = first_wanted; r < tokens_.size(); ++r)
+      (hidden ? hidden_rows_ : output_rows_).push_back(static_cast<std::uint32_t>(r));
   }
   batch_ = {.tokens = tokens_,
             .positions = positions_,
             .slots = slots_,
             .sequences = sequences_,
-            .output_rows = output_rows_};
+            .output_rows = output_rows_,
+            .hidden_rows = hidden_rows_};
   return batch_;
 }
 

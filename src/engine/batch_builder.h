@@ -24,7 +24,7 @@ class BatchBuilder {
   std::vector<std::uint32_t> positions_;
   std::vector<kernels::KvSlot> slots_;
   std::vector<kernels::AttentionSequence> sequences_;
-  std::vector<std::uint32_t> output_rows_;
+  std::vector<std::uint32_t> output_rows_, hidden_rows_;
   model::Batch batch_;
 };
 

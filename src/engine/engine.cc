@@ -61,10 +61,10 @@ Status Engine::check_request(const GenerationRequest& request) const {
   FOLIO_TRY_STATUS(request.sampling.validate());
   FOLIO_TRY_STATUS(request.sampling.validate_tokens(config().vocab));
   for (const auto& wanted : {request.logprobs, request.prompt_logprobs})
-    if (wanted.value_or(0) > kMaxLogprobs)
+    if (wanted.value_or(0) > config().vocab)
       return fail(ErrorKind::kInvalid,
-                  "logprobs asks for the {} most likely tokens, but at most {} are given", *wanted,
-                  kMaxLogprobs);
+                  "logprobs asks for the {} most likely tokens, but the vocabulary has {}", *wanted,
+                  config().vocab);
   if (request.prompt.empty())
     return fail(ErrorKind::kInvalid,
                 "the prompt is empty: there is nothing to continue; give at least one token");
@@ -91,6 +91,11 @@ Status Engine::check_request(const GenerationRequest& request) const {
     return fail(ErrorKind::kInvalid,
                 "n is {}, but must be from 1 to {}: as many sequences may run at once (--max-num-seqs)",
                 request.choices, most);
+  if (request.wants_hidden() && (request.max_tokens > 0 || request.choices > 1 || request.logprobs ||
+                                 request.prompt_logprobs || request.on_logits || request.beams))
+    return fail(ErrorKind::kInvalid,
+                "hidden states are given instead of an answer: max_tokens must be 0, n 1, and no logits or "
+                "logprobs be wanted");
   if (request.choices > 1 && request.on_logits)
     return fail(ErrorKind::kInvalid, "logits are reported for one answer, but n is {}", request.choices);
   if (request.beams) FOLIO_TRY_STATUS(check_beams(request));

@@ -132,6 +132,8 @@ class Engine {
   void sample_item(const PlanItem& item);
   void fork_choices(Sequence& sequence, std::span<const float> logits);
   void sample_token(Sequence& sequence, std::span<const float> logits);
+  PlanItem plan_item(const scheduler::PlannedRows& rows) const;
+  void report_hidden(const PlanItem& item);
   void report_logits(const PlanItem& item, std::span<const float> logits);
   void report_prompt(Sequence& sequence, std::size_t position, std::span<const float> logits);
   // Beam search (engine_beams.cc).

@@ -134,7 +134,7 @@ TEST_F(Params, RefusesWhatNamesNothing) {
     return refusal(request);
   };
   using testing::HasSubstr;
-  EXPECT_THAT(with([](auto& r) { r.logprobs = 101; }), HasSubstr("101 most likely"));
+  EXPECT_THAT(with([](auto& r) { r.logprobs = 513; }), HasSubstr("513 most likely"));
   EXPECT_THAT(with([](auto& r) { r.sampling.logit_bias = {{TokenId{512}, 1}}; }), HasSubstr("token 512"));
   EXPECT_THAT(with([](auto& r) { r.sampling.logit_bias = {{TokenId{5}, 101}}; }), HasSubstr("-100 to 100"));
   EXPECT_THAT(with([](auto& r) { r.sampling.allowed_token_ids = {TokenId{-1}}; }),

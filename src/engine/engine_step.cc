@@ -66,14 +66,21 @@ bool Engine::plan_step() {
   step_started_ms_ = parts_.time->now_ms();
   const scheduler::StepPlan& plan = scheduler_.plan(blocks_);
   plan_.clear();
-  for (const scheduler::PlannedRows& rows : plan.items)
-    plan_.push_back({.sequence = &sequences_.at(rows.sequence),
-                     .first = rows.first,
-                     .end = rows.end,
-                     .outputs = rows.outputs});
+  for (const scheduler::PlannedRows& rows : plan.items) plan_.push_back(plan_item(rows));
   shape_ = plan.shape;
   if (!plan_.empty()) checked_ = false;
   return !plan_.empty();
+}
+
+// The scheduler counts rows with logits, for there is room for few; hidden states are wanted on top.
+PlanItem Engine::plan_item(const scheduler::PlannedRows& rows) const {
+  PlanItem item{.sequence = &sequences_.at(rows.sequence),
+                .first = rows.first,
+                .end = rows.end,
+                .outputs = rows.outputs};
+  if (item.sequence->request.wants_hidden())
+    item.outputs = item.end - std::min(item.end, std::max(item.first, item.sequence->hidden_from()));
+  return item;
 }
 
 void Engine::compute(const std::atomic<bool>* abandon) {
@@ -102,6 +109,7 @@ void Engine::sample_item(const PlanItem& item) {
     s.history.add_prompt(s.request.prompt);
   }
   parts_.cache->commit(*s.kv, s.tokens, item.end);
+  if (s.request.wants_hidden()) return report_hidden(item);
   const std::span logits(parts_.workspace.logits() + item.first_output * vocab, item.outputs * vocab);
   report_logits(item, logits);
   if (item.end < s.tokens.size()) return;
@@ -143,6 +151,21 @@ void Engine::sample_token(Sequence& s, std::span<const float> logits) {
   if (s.request.logprobs) sampling::logprobs(logits, *token, *s.request.logprobs, logprobs_);
   append_token(s, *token, s.request.logprobs ? &logprobs_ : nullptr);
   if (parts_.kv_use == KvUse::kRecompute && !s.finished) parts_.cache->truncate(*s.kv, 0);
+}
+
+// With the last row such a request is done.
+void Engine::report_hidden(const PlanItem& item) {
+  const std::size_t width = config().hidden;
+  Sequence& s = *item.sequence;
+  for (std::size_t i = 0; i < item.outputs; ++i) {
+    const std::size_t position = item.end - item.outputs + i;
+    const std::span row(parts_.workspace.hidden() + (item.first_output + i) * width, width);
+    if (s.request.on_hidden && position >= s.request.hidden_from) s.request.on_hidden(position, row);
+    s.pooler.add(position, row);
+  }
+  if (item.end < s.tokens.size()) return;
+  if (s.request.pooling != Pooling::kNone) s.stream->put_embedding(s.pooler.result());
+  finish(s, FinishReason::kStop);
 }
 
 void Engine::report_logits(const PlanItem& item, std::span<const float> logits) {

@@ -27,13 +27,21 @@ enum class Seed {
   kDraw,   // a new one; Job::seed and the statistics say which, so that the answer can be had again
 };
 
+// What a request wants of its prompt, instead of tokens that follow it: the hidden states after the final
+// norm, as one vector.
+enum class Pooling {
+  kNone,
+  kLast,  // that of the last token
+  kMean,  // the mean of all, added up in their order
+};
+
 // Instead of drawing tokens, the most likely answers are searched for, as many beams wide as answers are
 // asked for. See beam_search.h.
 struct BeamOptions {
   double length_penalty = 1;  // [-10, 10]; above 0 longer answers are preferred, below 0 shorter ones
 };
 
-inline constexpr std::uint32_t kMaxLogprobs = 100;
+inline constexpr std::size_t kNoHidden = std::numeric_limits<std::size_t>::max();
 inline constexpr std::size_t kNoLogits = std::numeric_limits<std::size_t>::max();
 
 struct GenerationRequest {
@@ -66,10 +74,20 @@ struct GenerationRequest {
   // position. The span is valid during the call.
   std::size_t logits_from = kNoLogits;
   std::function<void(std::size_t position, std::span<const float> logits)> on_logits;
+  // Another kind of request: nothing is generated (max_tokens must be 0, choices 1, and nothing above asks
+  // for logits), Delta::embedding is the answer. Its rows want the hidden state, and no logits are computed.
+  // kMean reuses no cached block (cached_tokens is 0), kLast whatever is found before the last token.
+  Pooling pooling = Pooling::kNone;
+  // For such a request, or instead of pooling: called as on_logits, with the hidden state of each position
+  // from `hidden_from` on, f32 [hidden].
+  std::size_t hidden_from = kNoHidden;
+  std::function<void(std::size_t position, std::span<const float> hidden)> on_hidden;
+
+  bool wants_hidden() const { return pooling != Pooling::kNone || hidden_from != kNoHidden; }
 };
 
 enum class FinishReason {
-  kStop,       // a token that ends the generation, or a stop text
+  kStop,       // a token that ends the generation, or a stop text; of a pooled prompt, its vector is there
   kLength,     // max_tokens or the context is reached
   kCancelled,  // by cancel()
   kDeadline,   // deadline_ms is over
@@ -104,6 +122,7 @@ struct Delta {
   std::vector<sampling::Logprobs> logprobs;  // of these tokens, if asked for
   // Of the prompt's tokens from the second on, if asked for; in the first answer's stream.
   std::vector<sampling::Logprobs> prompt_logprobs;
+  std::vector<float> embedding;        // [hidden] of a request with pooling, before its end; not normalised
   std::optional<FinishReason> finish;  // set once, in the last delta
 };
 
@@ -120,6 +139,7 @@ class TokenStream {
   // The engine's side.
   void put(std::string_view text, std::optional<TokenId> token, const sampling::Logprobs* logprobs = nullptr);
   void put_prompt(const sampling::Logprobs& logprobs);
+  void put_embedding(std::vector<float> embedding);
   void finish(FinishReason reason, const GenerationStats& stats);
 
  private:

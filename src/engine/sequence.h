@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/ids.h"
 #include "engine/beam_search.h"
+#include "engine/pooler.h"
 #include "engine/request.h"
 #include "engine/stop_matcher.h"
 #include "kv/sequence_kv.h"
@@ -48,16 +49,25 @@ struct Sequence {
         request(*shared_request),
         tokens(request.prompt),
         detokenizer(tokenizer, text::SpecialText::kSkip, request.text_start),
-        stop(request.stop) {}
+        stop(request.stop),
+        pooler(request.pooling, request.prompt.size()) {}
 
   std::size_t generated() const { return tokens.size() - request.prompt.size(); }
   // The first position whose logits are wanted, besides the last.
   std::size_t outputs_from() const { return request.prompt_logprobs ? 0 : request.logits_from; }
   std::span<const TokenId> output() const { return std::span(tokens).subspan(request.prompt.size()); }
-  // The tokens whose K and V may come from the cache: those before the first position whose logits are
-  // wanted.
+  // The first position whose hidden state is wanted.
+  std::size_t hidden_from() const {
+    const std::size_t pooled = request.pooling == Pooling::kMean   ? 0
+                               : request.pooling == Pooling::kLast ? tokens.size() - 1
+                                                                   : kNoHidden;
+    return std::min(pooled, request.hidden_from);
+  }
+  // The tokens whose K and V may come from the cache: those before the first position of which something is
+  // wanted. (The last token is computed in any case.)
   std::span<const TokenId> reusable() const {
-    return std::span(tokens).first(std::min(outputs_from(), tokens.size()));
+    const std::size_t hidden = hidden_from() + 1 == tokens.size() ? kNoHidden : hidden_from();
+    return std::span(tokens).first(std::min({outputs_from(), hidden, tokens.size()}));
   }
   // Room to take beforehand, in tokens: most answers need no more, and few requests may wait with much.
   std::size_t likely_length() const {
@@ -83,6 +93,7 @@ struct Sequence {
   sampling::TokenHistory history;
   text::Detokenizer detokenizer;
   StopMatcher stop;
+  Pooler pooler;
   std::shared_ptr<TokenStream> stream = std::make_shared<TokenStream>();
   std::optional<FinishReason> finished;
 
@@ -121,8 +132,8 @@ class SequenceTable {
 struct PlanItem {
   Sequence* sequence;
   std::size_t first, end;
-  std::size_t outputs;           // of them, the last `outputs` want logits
-  std::size_t first_output = 0;  // row of the step's logits
+  std::size_t outputs;           // of them, the last `outputs` want logits, or their hidden state
+  std::size_t first_output = 0;  // row of the step's logits; of hidden states, row of the step
 };
 
 }  // namespace folio::engine

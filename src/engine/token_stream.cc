@@ -41,6 +41,11 @@ void TokenStream::put_prompt(const sampling::Logprobs& logprobs) {
   pending_.prompt_logprobs.push_back(logprobs);
 }
 
+void TokenStream::put_embedding(std::vector<float> embedding) {
+  const std::scoped_lock lock(mutex_);
+  pending_.embedding = std::move(embedding);
+}
+
 void TokenStream::finish(FinishReason reason, const GenerationStats& stats) {
   {
     const std::scoped_lock lock(mutex_);

@@ -19,6 +19,7 @@ struct Batch {
   std::span<const kernels::KvSlot> slots;    // [rows]
   std::span<const kernels::AttentionSequence> sequences;
   std::span<const std::uint32_t> output_rows;  // rows whose logits are wanted, ascending
+  std::span<const std::uint32_t> hidden_rows;  // other rows, whose hidden state is wanted, ascending
   // Looked at between layers: once it is true the pass may end, and what it wrote is not to be used. It stays
   // true until forward() has returned. Null: never.
   const std::atomic<bool>* abandon = nullptr;

@@ -150,6 +150,7 @@ void Llama::forward(const Batch& batch, const kv::KvGeometry& geometry, std::spa
     attention(pass, layers_[i], batch, kv::layer_view(geometry, memory, i));
     feed_forward(pass, layers_[i]);
   }
+  norm_rows(pass, batch.hidden_rows);
   output(pass, batch.output_rows);
 }
 
@@ -183,6 +184,15 @@ void Llama::feed_forward(const Pass& pass, const Layer& layer) const {
   Workspace& w = pass.workspace;
   apply_normed_linear(pass, layer.ffn_norm, w.hidden(), {{layer.gate, w.gate()}, {layer.up, w.up()}});
   apply_gated_linear(pass, w.gate(), w.up(), {{layer.down, w.hidden(), kernels::Epilogue::kAdd}});
+}
+
+// In place: nothing reads the residual stream of these rows any more.
+void Llama::norm_rows(const Pass& pass, std::span<const std::uint32_t> rows) const {
+  if (rows.empty()) return;
+  pass.pool.run(rows.size(), [&](std::size_t i, int) {
+    float* row = pass.workspace.hidden() + std::size_t{rows[i]} * config_.hidden;
+    output_norm_.apply(pass, row, row);
+  });
 }
 
 // Only the rows that want logits go on: they move to the front of `normed`.

@@ -37,6 +37,7 @@ class Llama final : public Model {
   void attention(const Pass& pass, const Layer& layer, const Batch& batch,
                  const kernels::KvLayerView& view) const;
   void feed_forward(const Pass& pass, const Layer& layer) const;
+  void norm_rows(const Pass& pass, std::span<const std::uint32_t> rows) const;
   void output(const Pass& pass, std::span<const std::uint32_t> rows) const;
 
   const kernels::KernelSet& kernels_;

@@ -23,9 +23,10 @@ class Model {
   virtual ~Model() = default;
 
   // One step: appends each row's K and V to its slot, then attends over the blocks. logits of
-  // batch.output_rows[i] are at workspace.logits() + i * vocab. `memory` are the blocks, laid out as
-  // `geometry` says. Requires: rows and output rows within the workspace's limits; tokens within the
-  // vocabulary.
+  // batch.output_rows[i] are at workspace.logits() + i * vocab, the hidden state of row r among
+  // batch.hidden_rows, after the final norm, at workspace.hidden() + r * hidden. `memory` are the blocks,
+  // laid out as `geometry` says. Requires: rows and output rows within the workspace's limits; tokens within
+  // the vocabulary.
   virtual void forward(const Batch& batch, const kv::KvGeometry& geometry, std::span<std::byte> memory,
                        Workspace& workspace, platform::ThreadPool& pool) const = 0;
 

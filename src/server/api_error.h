@@ -20,6 +20,8 @@ struct ApiError {
   std::string allowed = {};  // "GET, POST": of a 405
 };
 
+inline constexpr int kRetryAfterS = 2;  // where all places are taken
+
 template <typename T>
 using Checked = std::expected<T, ApiError>;
 

@@ -68,7 +68,8 @@ void Service::version(const CallPointer& call) {
 
 void Service::load(const CallPointer& call) {
   respond(call,
-          HttpResponse{.body = to_text({{"server_load", replies_.size() + preparing_}}), .headers = {}});
+          HttpResponse{.body = to_text({{"server_load", replies_.size() + embeddings_.size() + preparing_}}),
+                       .headers = {}});
 }
 
 void Service::models(const CallPointer& call) {
@@ -99,7 +100,11 @@ void Service::metrics_text(const CallPointer& call) {
 }
 
 void Service::openapi(const CallPointer& call) {
-  respond(call, HttpResponse{.body = openapi_document(options_.version, options_.mode), .headers = {}});
+  respond(call, HttpResponse{.body = openapi_document({.version = options_.version,
+                                                       .mode = options_.mode,
+                                                       .most_logprobs = served().most_logprobs(),
+                                                       .vocabulary = generator_->engine().config().vocab}),
+                             .headers = {}});
 }
 
 void Service::reset_prefix_cache(const CallPointer& call) {
@@ -165,10 +170,10 @@ Service::Body Service::detokenize_body(const Call& call) const {
 }
 
 Service::Body Service::render_body(const Call& call, Endpoint endpoint) const {
-  FOLIO_ASK(request, parse_request(endpoint, call.request.body, options_.sampling));
-  FOLIO_ASK(prompts, prepare(served(), request));
+  FOLIO_ASK(made, prepare_body(served(), endpoint, call.request.body));
+  const Request& request = made.request;
   Json list = Json::array();
-  for (const PreparedPrompt& prompt : prompts) {
+  for (const PreparedPrompt& prompt : made.prompts) {
     Json json;
     json["request_id"] = (endpoint == kChat ? "chatcmpl-" : "cmpl-") + call.id;
     json["model"] = model_name(request);

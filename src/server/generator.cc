@@ -10,8 +10,14 @@ bool holds_text(const engine::Engine& engine, const std::vector<TokenId>& tokens
   return !std::ranges::all_of(tokens, [&](TokenId token) { return engine.tokenizer().is_special(token); });
 }
 
-engine::GenerationRequest to_engine(const Request& request, const engine::Engine& engine) {
+}  // namespace
+
+engine::GenerationRequest engine_request(const Request& request, const engine::Engine& engine,
+                                         std::vector<TokenId> prompt) {
   engine::GenerationRequest made;
+  made.prompt = std::move(prompt);
+  if (request.endpoint == kCompletions && holds_text(engine, made.prompt))
+    made.text_start = text::TextStart::kContinued;
   made.sampling = request.sampling;
   if (request.max_tokens) made.max_tokens = *request.max_tokens;
   made.stop = request.stop;
@@ -22,12 +28,14 @@ engine::GenerationRequest to_engine(const Request& request, const engine::Engine
   made.cache_salt = request.cache_salt;
   made.choices = request.n;
   made.logprobs = request.logprobs;
+  made.prompt_logprobs = request.prompt_logprobs;
+  if (request.echo && request.logprobs)
+    made.prompt_logprobs = std::max(*request.logprobs, request.prompt_logprobs.value_or(0));
   made.priority = request.priority;
   made.tenant = request.tenant;
+  made.pooling = request.pooling;
   return made;
 }
-
-}  // namespace
 
 Generator::Generator(std::unique_ptr<engine::Engine> engine, std::function<void()> on_news)
     : engine_(std::move(engine)), on_news_(std::move(on_news)) {
@@ -61,11 +69,8 @@ Result<Generation> Generator::submit(const Request& request, std::vector<std::ve
                                      std::uint64_t seed) {
   Generation generation;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    engine::GenerationRequest made = to_engine(request, *engine_);
+    engine::GenerationRequest made = engine_request(request, *engine_, std::move(prompts[i]));
     made.sampling.seed = seed;
-    made.prompt = std::move(prompts[i]);
-    if (request.endpoint == kCompletions && holds_text(*engine_, made.prompt))
-      made.text_start = text::TextStart::kContinued;
     auto job = engine_->submit(std::move(made));
     if (!job) {
       cancel(generation);

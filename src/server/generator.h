@@ -58,6 +58,10 @@ struct Generation {
   std::vector<SequenceId> ids;
 };
 
+// A request as the engine takes it, but for the prompt and the seed.
+[[nodiscard]] engine::GenerationRequest engine_request(const Request& request, const engine::Engine& engine,
+                                                       std::vector<TokenId> prompt);
+
 class Generator {
  public:
   // `on_news` is called on the engine's thread after a step; streams may hold something new. It returns at

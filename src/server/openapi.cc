@@ -8,11 +8,21 @@ Json parsed(std::string_view text) { return Json::parse(text, nullptr, false); }
 
 Json nullable(Json schema) { return {{"anyOf", Json::array({std::move(schema), {{"type", "null"}}})}}; }
 
-Json request_schema(Endpoint endpoint, std::string_view required) {
+// The numbers of tokens that --max-logprobs bounds; -1 is all of the vocabulary.
+void bound_logprobs(Json& schema, const ApiFacts& facts) {
+  if (schema.contains("anyOf"))
+    for (Json& each : schema["anyOf"]) bound_logprobs(each, facts);
+  if (schema.value("type", "") != "integer") return;
+  schema["minimum"] = facts.most_logprobs == facts.vocabulary ? -1 : 0;
+  schema["maximum"] = facts.most_logprobs;
+}
+
+Json request_schema(Endpoint endpoint, std::string_view required, const ApiFacts& facts) {
   Json properties = Json::object();
   for (const Field& field : request_fields()) {
     if ((field.endpoints & endpoint) == 0) continue;
     Json schema = parsed(field.schema);
+    if (field.name.ends_with("logprobs")) bound_logprobs(schema, facts);
     properties[std::string(field.name)] =
         field.name == required ? std::move(schema) : nullable(std::move(schema));
   }
@@ -32,8 +42,8 @@ Json request_schema(Endpoint endpoint, std::string_view required) {
 Json reference(std::string_view name) { return {{"$ref", "#/components/schemas/" + std::string(name)}}; }
 
 // Either kind of request; what it says of sampling is checked and not used.
-Json tokenize_schema(Endpoint endpoint) {
-  Json schema = request_schema(endpoint, endpoint == kChat ? "messages" : "prompt");
+Json tokenize_schema(Endpoint endpoint, const ApiFacts& facts) {
+  Json schema = request_schema(endpoint, endpoint == kChat ? "messages" : "prompt", facts);
   if (endpoint == kCompletions) schema["properties"]["prompt"] = {{"type", "string"}};
   schema["properties"]["return_token_strs"] = nullable({{"type", "boolean"}});
   return schema;
@@ -61,6 +71,13 @@ Json answer_schemas() {
                              R"({"type": "object", "required": ["role", "content"], "properties":
       {"role": {"const": "assistant"}, "content": {"type": "string"}}})");
   all["CompletionAnswer"] = answer("text_completion", "text", R"({"type": "string"})");
+  all["Embeddings"] =
+      parsed(R"({"type": "object", "required": ["id", "object", "created", "model", "data", "usage"],
+    "properties": {"object": {"const": "list"}, "model": {"type": "string"}, "data": {"type": "array", "minItems": 1,
+      "items": {"type": "object", "required": ["object", "index", "embedding"], "properties": {
+        "object": {"const": "embedding"}, "index": {"type": "integer", "minimum": 0},
+        "embedding": {"anyOf": [{"type": "array", "items": {"type": "number"}}, {"type": "string"}]}}}},
+      "usage": {"type": "object", "required": ["prompt_tokens", "total_tokens"]}}})");
   all["Model"] =
       parsed(R"({"type": "object", "required": ["id", "object", "created", "owned_by", "max_model_len"],
     "properties": {"id": {"type": "string"}, "object": {"const": "model"}, "created": {"type": "integer"},
@@ -85,7 +102,7 @@ Json answer_schemas() {
   return all;
 }
 
-Json schemas() {
+Json schemas(const ApiFacts& facts) {
   Json all;
   all["Error"] =
       parsed(R"({"type": "object", "required": ["error"], "properties": {"error": {"type": "object",
@@ -103,9 +120,13 @@ Json schemas() {
     {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}},
     {"type": "array", "minItems": 1, "maxItems": 128, "items": {"type": "array", "minItems": 1,
       "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}}]})");
-  all["ChatRequest"] = request_schema(kChat, "messages");
-  all["CompletionRequest"] = request_schema(kCompletions, "prompt");
-  all["TokenizeRequest"] = {{"anyOf", Json::array({tokenize_schema(kCompletions), tokenize_schema(kChat)})}};
+  all["Input"] = all["Prompt"];
+  for (const std::size_t lists : {1, 3}) all["Input"]["anyOf"][lists]["maxItems"] = kMaxInputs;
+  all["ChatRequest"] = request_schema(kChat, "messages", facts);
+  all["CompletionRequest"] = request_schema(kCompletions, "prompt", facts);
+  all["EmbeddingRequest"] = request_schema(kEmbeddings, "input", facts);
+  all["TokenizeRequest"] = {
+      {"anyOf", Json::array({tokenize_schema(kCompletions, facts), tokenize_schema(kChat, facts)})}};
   all["DetokenizeRequest"] =
       parsed(R"({"type": "object", "required": ["tokens"], "additionalProperties": false,
     "properties": {"model": {"type": "string"}, "tokens": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}}})");
@@ -123,6 +144,7 @@ std::string_view answer_schema(std::string_view path) {
       {"/v1/completions", "CompletionAnswer"},
       {"/v1/chat/completions/render", "Rendered"},
       {"/v1/completions/render", "RenderedList"},
+      {"/v1/embeddings", "Embeddings"},
       {"/v1/models", "Models"},
       {"/tokenize", "Tokens"},
       {"/detokenize", "Text"},
@@ -165,16 +187,17 @@ Json responses(std::string_view path, bool takes_body, bool needs_key) {
 std::string_view body_schema(std::string_view path) {
   if (path.starts_with("/v1/chat")) return "ChatRequest";
   if (path.starts_with("/v1/completions")) return "CompletionRequest";
+  if (path == "/v1/embeddings") return "EmbeddingRequest";
   if (path == "/tokenize") return "TokenizeRequest";
   return path == "/detokenize" ? "DetokenizeRequest" : "";
 }
 
 }  // namespace
 
-std::string openapi_document(const std::string& version, Mode mode) {
+std::string openapi_document(const ApiFacts& facts) {
   Json paths = Json::object();
   for (const Service::Route& route : Service::routes()) {
-    if (route.path == "/reset_prefix_cache" && mode != Mode::kDevelopment) continue;
+    if (route.path == "/reset_prefix_cache" && facts.mode != Mode::kDevelopment) continue;
     const std::string_view schema = body_schema(route.path);
     const bool key = route.access == Service::Route::Access::kKey;
     Json operation = {{"responses", responses(route.path, !schema.empty(), key)}};
@@ -186,12 +209,12 @@ std::string openapi_document(const std::string& version, Mode mode) {
     const std::string method = route.method == "GET" ? "get" : "post";
     paths[std::string(route.path)][method] = std::move(operation);
   }
-  Json document = {
-      {"openapi", "3.1.0"},
-      {"info", {{"title", "folio"}, {"version", version}}},
-      {"paths", paths},
-      {"components",
-       {{"schemas", schemas()}, {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
+  Json document = {{"openapi", "3.1.0"},
+                   {"info", {{"title", "folio"}, {"version", facts.version}}},
+                   {"paths", paths},
+                   {"components",
+                    {{"schemas", schemas(facts)},
+                     {"securitySchemes", {{"key", {{"type", "http"}, {"scheme", "bearer"}}}}}}}};
   return to_text(document);
 }
 

@@ -5,9 +5,6 @@ namespace folio::server {
 namespace {
 
 constexpr RefusedField kRefused[] = {
-    // What the engine does not do yet.
-    {"prompt_logprobs", kBoth, "[]", "is not supported yet; leave it out"},
-
     // Structured output, tools, reasoning.
     {"response_format", kBoth, "[{\"type\": \"text\"}]",
      "takes only {\"type\": \"text\"}: structured output is not supported yet"},
@@ -41,7 +38,10 @@ constexpr RefusedField kRefused[] = {
     {"spaces_between_special_tokens", kBoth, "[true]", "takes only true"},
     {"include_stop_str_in_output", kBoth, "[false]",
      "takes only false: a stop text is never part of the answer"},
-    {"return_tokens_as_token_ids", kBoth, "[false]", "is not supported; return_token_ids gives the ids"},
+    {"messages", kEmbeddings, "[]", "is not supported for embeddings; send the text as input"},
+    {"embed_dtype", kEmbeddings, "[\"float32\"]", "takes only \"float32\""},
+    {"endianness", kEmbeddings, "[\"native\", \"little\"]", "takes only \"native\" and \"little\""},
+    {"truncation_side", kEmbeddings, "[\"left\"]", "takes only \"left\": the end of a text is kept"},
     {"modalities", kChat, "[[\"text\"]]", "takes only [\"text\"]"},
     {"audio", kChat, "[]", "is not supported; folio answers in text"},
     {"prediction", kChat, "[]", "is not supported; leave it out"},

@@ -4,36 +4,12 @@
 #include <utility>
 
 #include "server/api_error.h"
-#include "server/logprobs_json.h"
 
 namespace folio::server {
 namespace {
 
 double seconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
-}
-
-std::string_view reason_name(engine::FinishReason reason) {
-  switch (reason) {
-    case engine::FinishReason::kStop:
-      return "stop";
-    case engine::FinishReason::kLength:
-    case engine::FinishReason::kDeadline:
-      return "length";
-    case engine::FinishReason::kCancelled:
-      return "abort";
-    case engine::FinishReason::kError:
-      return "error";
-  }
-  return "error";
-}
-
-void append(engine::Delta& held, engine::Delta more) {
-  held.text += more.text;
-  held.tokens.insert(held.tokens.end(), more.tokens.begin(), more.tokens.end());
-  std::ranges::move(more.logprobs, std::back_inserter(held.logprobs));
-  std::ranges::move(more.prompt_logprobs, std::back_inserter(held.prompt_logprobs));
-  held.finish = more.finish;
 }
 
 }  // namespace
@@ -51,8 +27,8 @@ Reply::Reply(Parts parts)
 
 Reply::State Reply::pump(Metrics& metrics) {
   for (std::size_t i = 0; i < choices_.size(); ++i)
-    if (!choices_[i].finish) take(i, metrics);
-  if (!std::ranges::all_of(choices_, [](const Choice& choice) { return choice.finish.has_value(); }))
+    if (!choices_[i].answer.finish) take(i, metrics);
+  if (!std::ranges::all_of(choices_, [](const Choice& choice) { return choice.answer.finish.has_value(); }))
     return State::kRunning;
   if (exchange_ && parts_.request.stream) end_stream();
   if (exchange_ && !parts_.request.stream) respond_whole();
@@ -63,33 +39,28 @@ Reply::State Reply::pump(Metrics& metrics) {
 void Reply::take(std::size_t index, Metrics& metrics) {
   Choice& choice = choices_[index];
   const Source& source = parts_.generation.sources[index];
-  engine::Delta delta = source.stream->take();
-  if (!delta.tokens.empty()) measure(choice, delta.tokens.size(), metrics);
-  if (delta.finish) {
-    choice.finish = delta.finish;
-    choice.stats = source.stream->stats();
-    const bool leads = index == 0 || parts_.generation.sources[index - 1].prompt != source.prompt;
-    metrics.ended({.finish_reason = reason_name(*delta.finish),
-                   .choice = leads ? Leading::kYes : Leading::kNo,
+  const std::size_t before = choice.answer.tokens.size();
+  choice.answer.take(*source.stream);
+  if (choice.answer.tokens.size() > before) measure(choice, choice.answer.tokens.size() - before, metrics);
+  if (choice.answer.finish) {
+    const engine::GenerationStats& stats = choice.answer.stats;
+    metrics.ended({.finish_reason = finish_name(*choice.answer.finish),
+                   .choice = first_of(index) == index ? Leading::kYes : Leading::kNo,
                    .n = parts_.request.n,
                    .prompt_tokens = prompt_of(index).tokens.size(),
-                   .cached_tokens = choice.stats.cached_tokens,
+                   .cached_tokens = stats.cached_tokens,
                    .generated_tokens = choice.generated,
                    .max_tokens = parts_.request.max_tokens.value_or(0),
                    .end_to_end_s = seconds(parts_.came, Clock::now()),
-                   .first_token_s = choice.stats.first_token_s,
-                   .prefill_s = choice.stats.prefill_s,
-                   .decode_s = choice.stats.decode_s});
+                   .first_token_s = stats.first_token_s,
+                   .prefill_s = stats.prefill_s,
+                   .decode_s = stats.decode_s});
   }
-  if (parts_.request.stream) {
-    append(choice.held, std::move(delta));
-    if (is_due(choice)) stream(index, std::exchange(choice.held, {}));
-    return;
-  }
-  choice.text += delta.text;
-  std::ranges::move(delta.logprobs, std::back_inserter(choice.logprobs));
-  if (parts_.request.return_token_ids)
-    choice.tokens.insert(choice.tokens.end(), delta.tokens.begin(), delta.tokens.end());
+  if (!parts_.request.stream || !is_due(choice)) return;
+  // What all answers to a prompt say of it comes with the first one's stream, before any has a token.
+  const std::size_t first = first_of(index);
+  if (first != index && !choice.begun && !choices_[first].answer.finish) take(first, metrics);
+  stream(index);
 }
 
 void Reply::measure(Choice& choice, std::size_t tokens, Metrics& metrics) const {
@@ -110,50 +81,46 @@ const PreparedPrompt& Reply::prompt_of(std::size_t index) const {
   return parts_.prompts[parts_.generation.sources[index].prompt];
 }
 
-Json Reply::logprobs_of(Choice& choice, std::span<const sampling::Logprobs> logprobs) const {
-  return logprobs_json(parts_.head.endpoint, *parts_.tokenizer, logprobs, choice.text_offset);
+std::size_t Reply::first_of(std::size_t index) const {
+  const std::vector<Source>& sources = parts_.generation.sources;
+  while (index > 0 && sources[index - 1].prompt == sources[index].prompt) --index;
+  return index;
 }
 
-// What a choice has before its first token: the role, and with echo the prompt.
-ChoiceText Reply::first_text(std::size_t index) const {
-  ChoiceText first{.index = index, .text = {}, .finish_reason = {}, .token_ids = {}, .prompt_token_ids = {}};
-  if (parts_.request.echo) first.text = prompt_of(index).text;
-  if (parts_.request.return_token_ids) first.prompt_token_ids = prompt_of(index).tokens;
-  return first;
+AnswerTo Reply::question_of(std::size_t index) const {
+  return {.request = parts_.request, .prompt = prompt_of(index), .tokenizer = *parts_.tokenizer};
 }
 
 // Whether what is held makes an event: it says something, and is the first, the last or long enough.
 bool Reply::is_due(const Choice& choice) const {
-  const engine::Delta& held = choice.held;
+  const Answer& held = choice.answer;
   if (held.finish) return true;
   const bool says = !held.text.empty() ||
                     ((parts_.request.return_token_ids || parts_.request.logprobs) && !held.tokens.empty());
   return says && (!choice.begun || held.tokens.size() >= parts_.stream_interval);
 }
 
-void Reply::stream(std::size_t index, engine::Delta delta) {
+void Reply::stream(std::size_t index) {
   Choice& choice = choices_[index];
+  Answer& news = choice.answer;
+  const Request& request = parts_.request;
   if (!exchange_) return;
   std::optional<Usage> so_far;
-  const std::optional<Usage>* usage = parts_.request.include_usage ? &so_far : nullptr;
-  if (parts_.request.continuous_usage) {
+  const std::optional<Usage>* usage = request.include_usage ? &so_far : nullptr;
+  if (request.continuous_usage) {
     so_far = usage_of(index);
     usage = &so_far;
   }
   std::string events;
-  const bool announces =
-      parts_.head.endpoint == kChat || parts_.request.echo || parts_.request.return_token_ids;
-  if (!std::exchange(choice.begun, true) && announces)
-    events += stream_piece(parts_.head, first_text(index), Piece::kFirst, usage);
-  ChoiceText next{.index = index,
-                  .text = std::move(delta.text),
-                  .finish_reason = {},
-                  .token_ids = {},
-                  .prompt_token_ids = {}};
-  if (delta.finish) next.finish_reason = reason_name(*delta.finish);
-  if (!delta.logprobs.empty()) next.logprobs = logprobs_of(choice, delta.logprobs);
-  if (parts_.request.return_token_ids) next.token_ids = std::move(delta.tokens);
-  events += stream_piece(parts_.head, next, Piece::kNext, usage);
+  const AnswerTo question = question_of(index);
+  const bool announces = parts_.head.endpoint == kChat || request.echo || request.return_token_ids;
+  if (!std::exchange(choice.begun, true)) {
+    choice.text_offset = head_characters(question);
+    const ChoiceText head = choice_head(question, index, choices_[first_of(index)].answer.prompt_logprobs);
+    if (announces) events += stream_piece(parts_.head, head, Piece::kFirst, usage);
+  }
+  events +=
+      stream_piece(parts_.head, next_piece(question, index, news, choice.text_offset), Piece::kNext, usage);
   exchange_->send(events);
 }
 
@@ -173,14 +140,8 @@ void Reply::respond_whole() {
     return;
   }
   std::vector<ChoiceText> texts;
-  for (std::size_t i = 0; i < choices_.size(); ++i) {
-    ChoiceText text = first_text(i);
-    text.text += choices_[i].text;
-    text.finish_reason = reason_name(*choices_[i].finish);
-    if (parts_.request.logprobs) text.logprobs = logprobs_of(choices_[i], choices_[i].logprobs);
-    if (parts_.request.return_token_ids) text.token_ids = choices_[i].tokens;
-    texts.push_back(std::move(text));
-  }
+  for (std::size_t i = 0; i < choices_.size(); ++i)
+    texts.push_back(whole_choice(question_of(i), i, choices_[i].answer, choices_[first_of(i)].answer));
   exchange_->respond({.body = whole_response(parts_.head, texts, usage()), .headers = parts_.headers});
 }
 
@@ -188,7 +149,7 @@ Usage Reply::usage_of(std::size_t index) const {
   const Choice& choice = choices_[index];
   return {.prompt_tokens = prompt_of(index).tokens.size(),
           .completion_tokens = choice.generated,
-          .cached_tokens = choice.stats.cached_tokens};
+          .cached_tokens = choice.answer.stats.cached_tokens};
 }
 
 // A prompt counts once, however many answers it has.
@@ -197,7 +158,7 @@ Usage Reply::usage() const {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const Usage one = usage_of(i);
     all.completion_tokens += one.completion_tokens;
-    if (i > 0 && parts_.generation.sources[i].prompt == parts_.generation.sources[i - 1].prompt) continue;
+    if (first_of(i) != i) continue;
     all.prompt_tokens += one.prompt_tokens;
     all.cached_tokens += one.cached_tokens;
   }
@@ -207,8 +168,8 @@ Usage Reply::usage() const {
 const Error* Reply::failure() const {
   static const Error kUnknown{ErrorKind::kIo, "the generation failed"};
   for (const Choice& choice : choices_)
-    if (choice.finish == engine::FinishReason::kError)
-      return choice.stats.error ? &*choice.stats.error : &kUnknown;
+    if (choice.answer.finish == engine::FinishReason::kError)
+      return choice.answer.stats.error ? &*choice.answer.stats.error : &kUnknown;
   return nullptr;
 }
 

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "server/answer.h"
+#include "server/generator.h"
 #include "server/http.h"
 #include "server/metrics.h"
 #include "server/prepare.h"
@@ -48,27 +50,23 @@ class Reply {
 
  private:
   struct Choice {
-    std::string text;
-    std::vector<TokenId> tokens;
-    std::vector<sampling::Logprobs> logprobs;
+    // Of a stream, what was not sent yet; the prompt's log-probabilities stay.
+    Answer answer;
     std::size_t text_offset = 0;  // of the next token's log-probability
     std::size_t generated = 0;
-    engine::Delta held;  // of a stream, not sent yet
     bool begun = false;
-    std::optional<engine::FinishReason> finish;
-    engine::GenerationStats stats;
     Clock::time_point last_token;
   };
 
   void take(std::size_t index, Metrics& metrics);
   void measure(Choice& choice, std::size_t tokens, Metrics& metrics) const;
   bool is_due(const Choice& choice) const;
-  void stream(std::size_t index, engine::Delta delta);
+  void stream(std::size_t index);
   void end_stream();
   void respond_whole();
   const PreparedPrompt& prompt_of(std::size_t index) const;
-  Json logprobs_of(Choice& choice, std::span<const sampling::Logprobs> logprobs) const;
-  ChoiceText first_text(std::size_t index) const;
+  std::size_t first_of(std::size_t index) const;
+  AnswerTo question_of(std::size_t index) const;
   Usage usage() const;
   Usage usage_of(std::size_t index) const;
   const Error* failure() const;

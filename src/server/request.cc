@@ -10,6 +10,7 @@ namespace {
 constexpr std::string_view kRoles[] = {"system", "developer", "user", "assistant"};
 
 const char* path_of(Endpoint endpoint) {
+  if (endpoint == kEmbeddings) return "/v1/embeddings";
   return endpoint == kChat ? "/v1/chat/completions" : "/v1/completions";
 }
 
@@ -125,6 +126,10 @@ Checked<Json> read_messages(const Json& value, std::string_view name) {
 Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
                                const sampling::SamplingParams& defaults) {
   FOLIO_ASK(json, parse_json(body));
+  return read_request(endpoint, json, defaults);
+}
+
+Checked<Request> read_request(Endpoint endpoint, const Json& json, const sampling::SamplingParams& defaults) {
   if (!json.is_object()) return refuse("the body takes a JSON object, not {}", shown(json));
   const auto beams = json.find("use_beam_search");
   const bool draws = beams == json.end() || *beams != true;
@@ -134,6 +139,8 @@ Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
   if (endpoint == kChat && request.messages.empty())
     return refuse_field("messages", "is missing; give at least one");
   if (endpoint == kCompletions && request.prompts.empty()) return refuse_field("prompt", "is missing");
+  if (endpoint == kEmbeddings && request.prompts.empty()) return refuse_field("input", "is missing");
+  if (endpoint == kEmbeddings) request.max_tokens = 0;
   if ((request.include_usage || request.continuous_usage) && !request.stream)
     return refuse_field("stream_options", "is only for answers with \"stream\": true");
   if (request.top_logprobs) {
@@ -141,9 +148,8 @@ Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
       return refuse_field("top_logprobs", "is only for answers with \"logprobs\": true");
     if (request.logprobs) request.logprobs = request.top_logprobs;
   }
-  if (request.echo && request.logprobs)
-    return refuse_field("logprobs",
-                        "with echo, so over the prompt, is not supported yet; leave one of them out");
+  if (request.prompt_logprobs && request.stream)
+    return refuse_field("prompt_logprobs", "is only for whole answers; leave \"stream\" out");
   FOLIO_ASK_STATUS(check_beams(request));
   if (request.max_tokens && request.sampling.min_tokens > *request.max_tokens)
     return refuse_field("min_tokens", "is {}, more than max_tokens, which is {}", request.sampling.min_tokens,

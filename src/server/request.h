@@ -1,6 +1,6 @@
-// The bodies of /v1/chat/completions and /v1/completions, checked field by field. What a field may hold is in
-// one table (request_fields.cc), what folio refuses by name in another (refused_fields.cc); /openapi.json is
-// made of the same tables.
+// The bodies of /v1/chat/completions, /v1/completions and /v1/embeddings, checked field by field. What a
+// field may hold is in one table (request_fields.cc), what folio refuses by name in another
+// (refused_fields.cc); /openapi.json is made of the same tables.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +14,17 @@
 
 #include "engine/engine.h"
 #include "server/json.h"
+#include "server/modes.h"
 
 namespace folio::server {
 
-enum Endpoint : unsigned { kChat = 1, kCompletions = 2, kBoth = 3 };
+// Where a field is taken: any sum of the first three.
+enum Endpoint : unsigned { kChat = 1, kCompletions = 2, kEmbeddings = 4, kBoth = 3, kAll = 7 };
 
 inline constexpr std::size_t kMaxPrompts = 128;
-inline constexpr std::uint32_t kMaxTopLogprobs = 20;
+inline constexpr std::size_t kMaxInputs = 2048;  // of /v1/embeddings
+inline constexpr std::uint32_t kDefaultMaxLogprobs = 20;
+inline constexpr std::uint32_t kAllLogprobs = 0xFFFFFFFF;  // -1: of the whole vocabulary
 inline constexpr std::size_t kDefaultCompletionTokens = 16;
 
 using Prompt = std::variant<std::string, std::vector<TokenId>>;
@@ -28,7 +32,7 @@ using Prompt = std::variant<std::string, std::vector<TokenId>>;
 struct Request {
   Endpoint endpoint = kChat;
   std::string model;              // empty: whatever is served
-  std::vector<Prompt> prompts;    // of a completion
+  std::vector<Prompt> prompts;    // of a completion; the inputs to be embedded
   Json messages = Json::array();  // of a chat, every content a text
   std::string documents, kwargs;  // JSON for the template; empty: none
   sampling::SamplingParams sampling;
@@ -39,7 +43,9 @@ struct Request {
   std::uint64_t tenant = 0;                   // who asks; not a field
   std::optional<std::uint32_t> logprobs;      // of each generated token, with so many of the most likely ones
   std::optional<std::uint32_t> top_logprobs;  // a chat's field, which counts with its `logprobs` only
-  std::vector<std::string> bad_words;         // texts; prepare() makes tokens of them
+  std::optional<std::uint32_t> prompt_logprobs;  // the same of each token of the prompt but the first
+  TokenNames token_names = TokenNames::kTexts;
+  std::vector<std::string> bad_words;  // texts; prepare() makes tokens of them
   std::vector<std::string> stop;
   std::string cache_salt, request_id;
   std::optional<std::size_t> truncate_prompt_tokens;  // keep the last ones
@@ -53,12 +59,20 @@ struct Request {
   bool include_usage = false;
   bool continuous_usage = false;
   bool return_token_ids = false;
+  // Of /v1/embeddings; how prompts are pooled is the server's to say.
+  engine::Pooling pooling = engine::Pooling::kNone;
+  std::optional<Normalize> normalize;  // unset: as the server does
+  VectorFormat vector_format = VectorFormat::kFloat;
+  std::optional<std::size_t> dimensions;
 };
 
 // `defaults`: what sampling fields mean where they are absent. Errors: 400 naming the first field that is
 // wrong, missing, refused or unknown.
 [[nodiscard]] Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
                                              const sampling::SamplingParams& defaults);
+
+[[nodiscard]] Checked<Request> read_request(Endpoint endpoint, const Json& body,
+                                            const sampling::SamplingParams& defaults);
 
 // The two tables, for parse_request() and /openapi.json.
 struct Field {

@@ -90,12 +90,18 @@ Done choices(const Json& value, std::string_view name, Request& request) {
   return {};
 }
 
+// How many of the most likely tokens; whether the server gives so many is for prepare_request() to say.
+Checked<std::uint32_t> logprob_count(const Json& value, std::string_view name) {
+  FOLIO_ASK(count, read_whole(value, name, -1, kMaxTokens));
+  return count < 0 ? kAllLogprobs : static_cast<std::uint32_t>(count);
+}
+
 // true and top_logprobs in a chat, a number in a completion.
 Done logprobs(const Json& value, std::string_view name, Request& request) {
   if (request.endpoint == kCompletions) {
     if (value == false) return {};
-    FOLIO_ASK(count, read_whole(value, name, 0, kMaxTopLogprobs));
-    request.logprobs = static_cast<std::uint32_t>(count);
+    FOLIO_ASK(count, logprob_count(value, name));
+    request.logprobs = count;
     return {};
   }
   FOLIO_ASK(is_set, read_flag(value, name));
@@ -110,8 +116,20 @@ Done length_penalty(const Json& value, std::string_view name, Request& request) 
 }
 
 Done top_logprobs(const Json& value, std::string_view name, Request& request) {
-  FOLIO_ASK(count, read_whole(value, name, 0, kMaxTopLogprobs));
-  request.top_logprobs = static_cast<std::uint32_t>(count);
+  FOLIO_ASK(count, logprob_count(value, name));
+  request.top_logprobs = count;
+  return {};
+}
+
+Done prompt_logprobs(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, logprob_count(value, name));
+  request.prompt_logprobs = count;
+  return {};
+}
+
+Done token_names(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(is_set, read_flag(value, name));
+  request.token_names = is_set ? TokenNames::kIds : TokenNames::kTexts;
   return {};
 }
 
@@ -207,8 +225,9 @@ Done prompt(const Json& value, std::string_view name, Request& request) {
   if (!one && !value.is_array())
     return refuse_field(name, "takes a text, a list of token ids, or a list of those, not {}", shown(value));
   const Json list = one ? Json::array({value}) : value;
-  if (list.empty() || list.size() > kMaxPrompts)
-    return refuse_field(name, "takes 1 to {} prompts, not {}", kMaxPrompts, list.size());
+  const std::size_t most = request.endpoint == kEmbeddings ? kMaxInputs : kMaxPrompts;
+  if (list.empty() || list.size() > most)
+    return refuse_field(name, "takes 1 to {} texts or lists of token ids, not {}", most, list.size());
   for (const Json& entry : list) {
     if (entry.is_string()) {
       request.prompts.emplace_back(entry.get<std::string>());
@@ -236,22 +255,51 @@ Done kwargs(const Json& value, std::string_view name, Request& request) {
   return {};
 }
 
+Done encoding_format(const Json& value, std::string_view name, Request& request) {
+  if (value != "float" && value != "base64")
+    return refuse_field(name, "takes \"float\" or \"base64\", not {}", shown(value));
+  request.vector_format = value == "base64" ? VectorFormat::kBase64 : VectorFormat::kFloat;
+  return {};
+}
+
+Done dimensions(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(count, read_whole(value, name, 1, kMaxTokens));
+  request.dimensions = static_cast<std::size_t>(count);
+  return {};
+}
+
+Done normalize(const Json& value, std::string_view name, Request& request) {
+  FOLIO_ASK(is_set, read_flag(value, name));
+  const Normalize wanted = is_set ? Normalize::kYes : Normalize::kNo;
+  if (request.normalize && *request.normalize != wanted)
+    return refuse_field(name, "contradicts its other name; give one of normalize and use_activation");
+  request.normalize = wanted;
+  return {};
+}
+
 // Says who asks; changes nothing.
 Done note(const Json&, std::string_view, Request&) { return {}; }
 
 constexpr Field kFields[] = {
-    {"model", kBoth, R"({"type": "string", "minLength": 1, "maxLength": 1024})", short_text<&Request::model>},
+    {"model", kAll, R"({"type": "string", "minLength": 1, "maxLength": 1024})", short_text<&Request::model>},
     {"messages", kChat, R"({"$ref": "#/components/schemas/Messages"})", messages},
     {"prompt", kCompletions, R"({"$ref": "#/components/schemas/Prompt"})", prompt},
+    {"input", kEmbeddings, R"({"$ref": "#/components/schemas/Input"})", prompt},
+    {"encoding_format", kEmbeddings, R"({"enum": ["float", "base64"]})", encoding_format},
+    {"dimensions", kEmbeddings, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", dimensions},
+    {"normalize", kEmbeddings, R"({"type": "boolean"})", normalize},
+    {"use_activation", kEmbeddings, R"({"type": "boolean"})", normalize},
     {"max_completion_tokens", kChat, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})",
      max_tokens},
     {"max_tokens", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", max_tokens},
     {"n", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 128})", choices},
-    {"priority", kBoth, R"({"type": "integer", "minimum": -2147483648, "maximum": 2147483647})", priority},
+    {"priority", kAll, R"({"type": "integer", "minimum": -2147483648, "maximum": 2147483647})", priority},
     {"logprobs", kChat, R"({"type": "boolean"})", logprobs},
     {"logprobs", kCompletions,
      R"({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 20}, {"const": false}]})", logprobs},
     {"top_logprobs", kChat, R"({"type": "integer", "minimum": 0, "maximum": 20})", top_logprobs},
+    {"prompt_logprobs", kBoth, R"({"type": "integer", "minimum": 0, "maximum": 20})", prompt_logprobs},
+    {"return_tokens_as_token_ids", kBoth, R"({"type": "boolean"})", token_names},
     {"logit_bias", kBoth,
      R"({"type": "object", "maxProperties": 1024, "propertyNames": {"pattern": "^[0-9]{1,9}$"}, "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})",
      logit_bias},
@@ -286,18 +334,17 @@ constexpr Field kFields[] = {
     {"use_beam_search", kBoth, R"({"type": "boolean"})", flag<&Request::use_beam_search>},
     {"length_penalty", kBoth, R"({"type": "number", "minimum": -10, "maximum": 10})", length_penalty},
     {"echo", kCompletions, R"({"type": "boolean"})", flag<&Request::echo>},
-    {"cache_salt", kBoth, R"({"type": "string", "minLength": 1, "maxLength": 1024})",
+    {"cache_salt", kAll, R"({"type": "string", "minLength": 1, "maxLength": 1024})",
      short_text<&Request::cache_salt>},
-    {"request_id", kBoth, R"({"type": "string", "minLength": 1, "maxLength": 1024})",
+    {"request_id", kAll, R"({"type": "string", "minLength": 1, "maxLength": 1024})",
      short_text<&Request::request_id>},
-    {"truncate_prompt_tokens", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})",
-     truncate},
-    {"add_special_tokens", kBoth, R"({"type": "boolean"})", add_special_tokens},
+    {"truncate_prompt_tokens", kAll, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", truncate},
+    {"add_special_tokens", kAll, R"({"type": "boolean"})", add_special_tokens},
     {"add_generation_prompt", kChat, R"({"type": "boolean"})", flag<&Request::add_generation_prompt>},
     {"documents", kChat, R"({"type": "array", "items": {"type": "object"}})", documents},
     {"chat_template_kwargs", kChat, R"({"type": "object"})", kwargs},
     {"return_token_ids", kBoth, R"({"type": "boolean"})", flag<&Request::return_token_ids>},
-    {"user", kBoth, R"({"type": "string"})", note},
+    {"user", kAll, R"({"type": "string"})", note},
     {"metadata", kBoth, R"({"type": "object"})", note},
     {"safety_identifier", kBoth, R"({"type": "string"})", note},
     {"prompt_cache_key", kBoth, R"({"type": "string"})", note},

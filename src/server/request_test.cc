@@ -100,10 +100,11 @@ TEST(Request, ContentsBecomeTexts) {
 
 TEST(Request, EveryRefusedFieldIsRefusedByNameUnlessItAsksForNothing) {
   for (const RefusedField& field : refused_fields()) {
-    const Endpoint endpoint = field.endpoints == kChat ? kChat : kCompletions;
+    const Endpoint endpoint = (field.endpoints & kCompletions) != 0 ? kCompletions : field.endpoints;
     const std::string base = endpoint == kChat
                                  ? R"({"messages": [{"role": "user", "content": "x"}], "{}": {}}})"
-                                 : R"({"prompt": "x", "{}": {}}})";
+                             : endpoint == kEmbeddings ? R"({"input": "x", "{}": {}}})"
+                                                       : R"({"prompt": "x", "{}": {}}})";
     const auto body = [&](std::string_view value) {
       std::string text = base.substr(0, base.size() - 1);
       text.replace(text.find("{}"), 2, field.name);
@@ -122,7 +123,7 @@ TEST(Request, EveryRefusedFieldIsRefusedByNameUnlessItAsksForNothing) {
 TEST(Request, NoFieldIsInBothTablesAndEverySchemaIsJson) {
   std::set<std::pair<std::string_view, unsigned>> seen;
   const auto add = [&](std::string_view name, unsigned endpoints) {
-    for (const unsigned endpoint : {1u, 2u})
+    for (const unsigned endpoint : {1u, 2u, 4u})
       if ((endpoints & endpoint) != 0) {
         EXPECT_TRUE(seen.insert({name, endpoint}).second) << name;
       }
@@ -132,6 +133,38 @@ TEST(Request, NoFieldIsInBothTablesAndEverySchemaIsJson) {
     EXPECT_TRUE(parse_json(field.schema)) << field.name;
   }
   for (const RefusedField& field : refused_fields()) add(field.name, field.endpoints);
+}
+
+TEST(Request, Logprobs) {
+  EXPECT_EQ(accepted(kCompletions, with(R"("logprobs": 5, "prompt_logprobs": -1)")).prompt_logprobs,
+            kAllLogprobs);
+  EXPECT_EQ(accepted(kCompletions, with(R"("logprobs": 5, "echo": true)")).logprobs, 5u);
+  EXPECT_EQ(accepted(kCompletions, with(R"("return_tokens_as_token_ids": true)")).token_names,
+            TokenNames::kIds);
+  EXPECT_EQ(refused(kCompletions, with(R"("prompt_logprobs": 0, "stream": true)")).param, "prompt_logprobs");
+  EXPECT_EQ(refused(kCompletions, with(R"("prompt_logprobs": -2)")).param, "prompt_logprobs");
+}
+
+TEST(Request, OfEmbeddings) {
+  const Request r = accepted(kEmbeddings, R"({"input": [[1, 2], [3]], "encoding_format": "base64",
+      "dimensions": 64, "use_activation": false, "cache_salt": "s", "truncate_prompt_tokens": -1, "user": "me"})");
+  EXPECT_EQ(r.prompts.size(), 2u);
+  EXPECT_EQ(r.vector_format, VectorFormat::kBase64);
+  EXPECT_EQ(r.dimensions, 64u);
+  EXPECT_EQ(r.normalize, Normalize::kNo);
+  EXPECT_EQ(r.max_tokens, 0u);
+  EXPECT_FALSE(accepted(kEmbeddings, R"({"input": "x"})").normalize);
+  for (const char* body : {R"({"model": "m"})", R"({"input": []})", R"({"input": 3})", R"({"input": [[]]})",
+                           R"({"input": null})"})
+    EXPECT_EQ(refused(kEmbeddings, body).param, "input") << body;
+  EXPECT_EQ(refused(kEmbeddings, R"({"input": "x", "temperature": 1})").param, "temperature");
+  EXPECT_EQ(refused(kEmbeddings, R"({"input": "x", "encoding_format": "hex"})").param, "encoding_format");
+  EXPECT_EQ(refused(kEmbeddings, R"({"input": "x", "normalize": true, "use_activation": false})").param,
+            "use_activation");
+  std::string many = R"({"input": ["x")";
+  for (std::size_t i = 1; i < kMaxInputs; ++i) many += R"(,"x")";
+  EXPECT_EQ(accepted(kEmbeddings, many + "]}").prompts.size(), kMaxInputs);
+  EXPECT_EQ(refused(kEmbeddings, many + R"(,"x"]})").param, "input");
 }
 
 TEST(Request, UnknownFieldsAndContradictions) {

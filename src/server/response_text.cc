@@ -15,6 +15,7 @@ Json head_json(const ResponseHead& head, std::string_view object) {
   json["object"] = object;
   json["created"] = head.created_s;
   json["model"] = head.model;
+  if (head.seed) json["seed"] = *head.seed;
   return json;
 }
 
@@ -75,10 +76,28 @@ std::string whole_response(const ResponseHead& head, std::span<const ChoiceText>
   for (const ChoiceText& choice : choices) {
     Json made = chat ? chat_choice(choice) : completion_choice(choice);
     add_ids(made, choice);
+    if (!choice.prompt_logprobs.is_null()) (chat ? json : made)["prompt_logprobs"] = choice.prompt_logprobs;
     json["choices"].push_back(std::move(made));
   }
   json["usage"] = usage_json(usage, head.cached_tokens);
   return to_text(json);
+}
+
+// The vectors are most of it, and text already.
+std::string embedding_response(const ResponseHead& head, std::span<const std::string> entries,
+                               const Usage& usage) {
+  Json json = head_json(head, "list");
+  Json used = usage_json(usage, head.cached_tokens);
+  used.erase("completion_tokens");
+  json["usage"] = std::move(used);
+  std::string text = to_text(json);
+  text.back() = ',';  // the closing brace, which comes back at the end
+  text += "\"data\":[";
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (i > 0) text += ',';
+    text += entries[i];
+  }
+  return text + "]}";
 }
 
 std::string stream_piece(const ResponseHead& head, const ChoiceText& choice, Piece piece,

@@ -25,6 +25,7 @@ struct ResponseHead {
   std::string id, model;
   std::int64_t created_s = 0;
   CachedTokens cached_tokens = CachedTokens::kShow;
+  std::optional<std::uint64_t> seed = {};  // said where it is set
 };
 
 struct ChoiceText {
@@ -32,6 +33,7 @@ struct ChoiceText {
   std::string text;
   std::optional<std::string_view> finish_reason;
   Json logprobs = nullptr;
+  Json prompt_logprobs = nullptr;  // null: not asked for
   // With return_token_ids.
   std::optional<std::vector<TokenId>> token_ids, prompt_token_ids;
 };
@@ -39,6 +41,10 @@ struct ChoiceText {
 [[nodiscard]] Json usage_json(const Usage& usage, CachedTokens cached_tokens);
 [[nodiscard]] std::string whole_response(const ResponseHead& head, std::span<const ChoiceText> choices,
                                          const Usage& usage);
+
+// /v1/embeddings; `entries` are JSON, in order.
+[[nodiscard]] std::string embedding_response(const ResponseHead& head, std::span<const std::string> entries,
+                                             const Usage& usage);
 
 enum class Piece { kFirst, kNext };  // kFirst: of its choice; carries the role
 

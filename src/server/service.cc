@@ -11,7 +11,6 @@ namespace folio::server {
 namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
-constexpr int kRetryAfterS = 2;
 
 // What clients of other servers ask for, and where to go instead.
 struct MissingRoom {
@@ -19,7 +18,6 @@ struct MissingRoom {
 };
 constexpr MissingRoom kMissing[] = {
     {"/api/", "folio speaks OpenAI's API, not Ollama's: use /v1/chat/completions or /v1/completions"},
-    {"/v1/embeddings", "embeddings are not supported yet"},
     {"/v1/responses", "the Responses API is not supported yet; use /v1/chat/completions"},
     {"/v1/messages", "the Messages API is not supported yet; use /v1/chat/completions"},
     {"/v1/audio", "folio serves text models only"},
@@ -84,6 +82,7 @@ std::span<const Service::Route> Service::routes() {
       {"GET", "/v1/models", kKey, &Service::models},
       {"POST", "/v1/chat/completions", kKey, &Service::chat},
       {"POST", "/v1/completions", kKey, &Service::completions},
+      {"POST", "/v1/embeddings", kKey, &Service::embeddings},
       {"POST", "/v1/chat/completions/render", kKey, &Service::render_chat},
       {"POST", "/v1/completions/render", kKey, &Service::render_completions},
       {"POST", "/tokenize", kKey, &Service::tokenize},
@@ -102,6 +101,7 @@ void Service::run(HttpServer& server) {
   // The threads of both use both: they end before either goes.
   server.finish_work();
   replies_.clear();
+  embeddings_.clear();
   generator_.reset();
 }
 
@@ -240,11 +240,6 @@ void Service::on_signal(int count) {
 
 // ---- generations
 
-struct Service::Made {
-  Request request;
-  std::vector<PreparedPrompt> prompts;
-};
-
 void Service::generate(const CallPointer& call, Endpoint endpoint) {
   if (draining_)
     return respond(call, ApiError{.status = 503,
@@ -258,7 +253,8 @@ void Service::generate(const CallPointer& call, Endpoint endpoint) {
   server_->work([this, call, endpoint] {
     auto made = std::make_shared<Checked<Made>>();
     try {
-      *made = make(*call, endpoint);
+      *made = prepare_body(served(), endpoint, call->request.body);
+      if (*made) (*made)->request.tenant = call->tenant;
     } catch (const std::exception&) {
       *made = std::unexpected(
           ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
@@ -274,19 +270,10 @@ void Service::generate(const CallPointer& call, Endpoint endpoint) {
   });
 }
 
-Checked<Service::Made> Service::make(const Call& call, Endpoint endpoint) const {
-  FOLIO_ASK(request, parse_request(endpoint, call.request.body, options_.sampling));
-  if (request.priority != 0 && options_.priorities == Priorities::kRefuse)
-    return refuse_field("priority", "needs folio serve --scheduling-policy priority; leave it out");
-  request.tenant = call.tenant;
-  FOLIO_ASK(prompts, prepare(served(), request));
-  FOLIO_ASK_STATUS(prepare_sampling(served(), request));
-  return Made{std::move(request), std::move(prompts)};
-}
-
 Checked<void> Service::check_queue(std::size_t more) const {
   std::size_t unfinished = preparing_;
   for (const auto& reply : replies_) unfinished += reply->generation().sources.size();
+  for (const auto& reply : embeddings_) unfinished += reply->running();
   const std::size_t running = generator_->state().running;
   const std::size_t waiting = unfinished > running ? unfinished - running : 0;
   if (waiting + more <= std::max(more, options_.max_queued_requests)) return {};
@@ -302,6 +289,7 @@ void Service::start(const CallPointer& call, Made made) {
   Request& request = made.request;
   if (!call->salt.empty() || !request.cache_salt.empty())
     request.cache_salt = call->salt + request.cache_salt;
+  if (request.endpoint == kEmbeddings) return start_embeddings(call, std::move(made));
   std::vector<std::vector<TokenId>> prompts;
   for (const PreparedPrompt& prompt : made.prompts) prompts.push_back(prompt.tokens);
   auto generation =
@@ -337,10 +325,33 @@ void Service::start(const CallPointer& call, Made made) {
   };
 }
 
+void Service::start_embeddings(const CallPointer& call, Made made) {
+  const std::string& id = made.request.request_id.empty() ? call->id : made.request.request_id;
+  EmbeddingReply::Parts parts;
+  parts.head = {.endpoint = kEmbeddings,
+                .id = "embd-" + id,
+                .model = model_name(made.request),
+                .created_s = std::time(nullptr),
+                .cached_tokens = options_.cached_tokens};
+  parts.request = std::move(made.request);
+  parts.prompts = std::move(made.prompts);
+  parts.generator = generator_.get();
+  parts.came = call->came;
+  parts.respond = [this, call](HttpResponse response) { respond(call, std::move(response)); };
+  auto reply = std::make_shared<EmbeddingReply>(std::move(parts));
+  call->exchange->on_gone = [call, reply] {
+    call->gone = true;
+    reply->abandon();
+  };
+  if (reply->pump(metrics_) == EmbeddingReply::State::kRunning) embeddings_.insert(reply);
+}
+
 void Service::pump() {
   pump_is_due_ = false;
   std::erase_if(replies_,
                 [this](const auto& reply) { return reply->pump(metrics_) == Reply::State::kEnded; });
+  std::erase_if(embeddings_,
+                [this](const auto& reply) { return reply->pump(metrics_) == EmbeddingReply::State::kEnded; });
 }
 
 std::uint64_t Service::draw_seed() {
@@ -353,7 +364,12 @@ ServedModel Service::served() const {
   return {.engine = engine,
           .chat_template = options_.chat_template ? *options_.chat_template : engine.chat_template(),
           .names = options_.model_names,
-          .longest_tokens = longest_tokens_};
+          .longest_tokens = longest_tokens_,
+          .sampling = options_.sampling,
+          .priorities = options_.priorities,
+          .max_logprobs = options_.max_logprobs,
+          .pooling = options_.pooling,
+          .normalize = options_.normalize};
 }
 
 std::string Service::model_name(const Request& request) const {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "server/api_error.h"
+#include "server/embedding_reply.h"
 #include "server/generator.h"
 #include "server/http.h"
 #include "server/http_server.h"
@@ -33,6 +34,9 @@ struct ServiceOptions {
   std::vector<std::string> api_keys;  // none: everybody may
   std::vector<std::string> allowed_origins = {"*"};
   std::size_t max_queued_requests = 1024;
+  engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
+  Normalize normalize = Normalize::kYes;
+  std::uint32_t max_logprobs = kDefaultMaxLogprobs;
   std::size_t stream_interval = 1;  // tokens of an answer in one event, after the first
   Mode mode = Mode::kNormal;
   Tenants tenants = Tenants::kShared;
@@ -78,7 +82,7 @@ class Service final : public Handler {
   static std::span<const Route> routes();
 
  private:
-  struct Made;  // a generation, ready to be submitted
+  using Made = PreparedRequest;
   using Body = Checked<std::string>;
 
   // Who asks, and for what.
@@ -100,6 +104,7 @@ class Service final : public Handler {
   void openapi(const CallPointer& call);
   void chat(const CallPointer& call) { generate(call, kChat); }
   void completions(const CallPointer& call) { generate(call, kCompletions); }
+  void embeddings(const CallPointer& call) { generate(call, kEmbeddings); }
   void tokenize(const CallPointer& call) { respond_later(call, &Service::tokenize_body); }
   void detokenize(const CallPointer& call) { respond_later(call, &Service::detokenize_body); }
   void render_chat(const CallPointer& call) { respond_later(call, &Service::render_chat_body); }
@@ -114,8 +119,8 @@ class Service final : public Handler {
 
   // Generations.
   void generate(const CallPointer& call, Endpoint endpoint);
-  Checked<Made> make(const Call& call, Endpoint endpoint) const;
   void start(const CallPointer& call, Made made);
+  void start_embeddings(const CallPointer& call, Made made);
   Checked<void> check_queue(std::size_t more) const;
   std::uint64_t draw_seed();
   void pump();
@@ -132,12 +137,18 @@ class Service final : public Handler {
   HttpServer* server_ = nullptr;
   std::unique_ptr<Generator> generator_;
   std::unordered_set<std::shared_ptr<Reply>> replies_;
+  std::unordered_set<std::shared_ptr<EmbeddingReply>> embeddings_;
   std::size_t preparing_ = 0;  // generations on the worker thread
   std::atomic<bool> pump_is_due_{false};
   bool draining_ = false;
 };
 
 // The description of the API for /openapi.json.
-[[nodiscard]] std::string openapi_document(const std::string& version, Mode mode);
+struct ApiFacts {
+  std::string version;
+  Mode mode = Mode::kNormal;
+  std::size_t most_logprobs = kDefaultMaxLogprobs, vocabulary = 0;
+};
+[[nodiscard]] std::string openapi_document(const ApiFacts& facts);
 
 }  // namespace folio::server

@@ -180,6 +180,67 @@ class Clients(ServerCase):
         self.assertEqual([len(entry.top_logprobs) for entry in content], [2] * len(content))
         self.assertEqual(bytes(content[0].bytes).decode(), content[0].token)
 
+    def test_logprobs_of_the_prompt(self):
+        """The three ways to ask for them say the same: prompt_logprobs, echo, and what follows each beginning."""
+        prompt = "Once upon a time there was"
+        ids = self.server.ask("POST", "/tokenize", {"prompt": prompt})[2]["tokens"]
+        named = {"extra_body": {"prompt_logprobs": 2, "return_tokens_as_token_ids": True}}
+        choice = self.complete(prompt=ids, max_tokens=2, echo=True, logprobs=3, **named).choices[0]
+        self.assertEqual(len(choice.prompt_logprobs), len(ids))
+        self.assertIsNone(choice.prompt_logprobs[0])
+        self.assertEqual(choice.logprobs.tokens[:len(ids)], [f"token_id:{token}" for token in ids])
+        self.assertEqual(len(choice.logprobs.tokens), len(ids) + 2)
+        self.assertIsNone(choice.logprobs.token_logprobs[0])
+        self.assertIsNone(choice.logprobs.top_logprobs[0])
+        for i in range(1, len(ids)):
+            entry, top = choice.prompt_logprobs[i], choice.logprobs.top_logprobs[i]
+            own = entry[str(ids[i])]
+            self.assertIn(len(entry), (2, 3))
+            self.assertEqual(own["rank"] > 2, len(entry) == 3, "two, and the prompt's own")
+            self.assertEqual(own["logprob"], choice.logprobs.token_logprobs[i])
+            self.assertEqual(list(entry)[0], str(ids[i]))
+            self.assertIn(len(top), (3, 4))
+            for token, value in entry.items():
+                if value["rank"] <= 3:
+                    self.assertEqual(top["token_id:" + token], value["logprob"])
+            following = self.complete(prompt=ids[:i], max_tokens=1, logprobs=3, extra_body={"return_tokens_as_token_ids": True}).choices[0]
+            expected = dict(following.logprobs.top_logprobs[0])
+            self.assertEqual({token: value for token, value in top.items() if token in expected}, expected)
+        again = self.complete(prompt=ids, max_tokens=2, echo=True, logprobs=3, **named)
+        self.assertEqual(again.choices[0].prompt_logprobs, choice.prompt_logprobs)
+        self.assertEqual(again.usage.prompt_tokens_details.cached_tokens, 0, "every row of the prompt is wanted")
+
+    def test_offsets_are_places_in_the_text(self):
+        for prompt in ("Once upon a time", " Lily saw a dog", "caf\u00e9 \u2603 x"):
+            choice = self.complete(prompt=prompt, max_tokens=6, echo=True, logprobs=0).choices[0]
+            for i, (token, offset) in enumerate(zip(choice.logprobs.tokens, choice.logprobs.text_offset)):
+                if i > 1 and "\ufffd" not in token:
+                    self.assertEqual(choice.text[offset:offset + len(token)], token, (prompt, i))
+            self.assertEqual(choice.logprobs.text_offset[:2], [0, 0], "a control token is no part of the text")
+
+    def test_echo_of_the_prompt_alone(self):
+        scored = self.complete(max_tokens=0, echo=True, logprobs=1).choices[0]
+        self.assertEqual(scored.text, "Once upon a time")
+        self.assertEqual(len(scored.logprobs.token_logprobs), len(scored.logprobs.tokens))
+        whole = self.complete(max_tokens=5, echo=True, logprobs=1, n=2, temperature=1, seed=3)
+        for one in whole.choices:
+            self.assertEqual(one.logprobs.token_logprobs[:len(scored.logprobs.tokens)], scored.logprobs.token_logprobs)
+        streams = [[], []]
+        for piece in self.complete(max_tokens=5, echo=True, logprobs=1, n=2, temperature=1, seed=3, stream=True):
+            if piece.choices[0].logprobs:
+                streams[piece.choices[0].index].append(piece.choices[0].logprobs)
+        for one, pieces in zip(whole.choices, streams):
+            for field in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
+                self.assertEqual(sum((getattr(piece, field) for piece in pieces), []), getattr(one.logprobs, field), field)
+
+    def test_prompt_logprobs_of_a_chat(self):
+        answer = self.client.chat.completions.create(model="stories", messages=HELLO, max_tokens=2, temperature=0,
+                                                     extra_body={"prompt_logprobs": 0, "return_token_ids": True})
+        ids = answer.choices[0].prompt_token_ids
+        self.assertEqual(len(answer.prompt_logprobs), len(ids))
+        self.assertEqual([list(entry) for entry in answer.prompt_logprobs[1:]], [[str(token)] for token in ids[1:]])
+        self.assertEqual(set(answer.prompt_logprobs[1][str(ids[1])]), {"logprob", "rank", "decoded_token"})
+
     def test_rules_about_tokens(self):
         greedy = self.complete(extra_body={"return_token_ids": True}).choices[0]
         banned = greedy.token_ids[3]
@@ -263,7 +324,8 @@ class Refusals(ServerCase):
 
     def test_fields(self):
         base = {"prompt": "Once", "max_tokens": 3}
-        for field, value in (("logprobs", 21), ("logit_bias", {"x": 1}), ("logit_bias", {"5": 101}), ("logit_bias", {"99999": 1}), ("best_of", 4), ("suffix", "x"), ("response_format", {"type": "json_object"}),
+        self.refused("/v1/completions", base | {"prompt_logprobs": 1, "stream": True}, param="prompt_logprobs", says="whole answers")
+        for field, value in (("logprobs", 21), ("prompt_logprobs", 21), ("prompt_logprobs", -1), ("prompt_logprobs", -2), ("logprobs", -2), ("logit_bias", {"x": 1}), ("logit_bias", {"5": 101}), ("logit_bias", {"99999": 1}), ("best_of", 4), ("suffix", "x"), ("response_format", {"type": "json_object"}),
                              ("min_tokens", 4), ("stop_token_ids", [99999]), ("allowed_token_ids", [99999]), ("bad_words", [""]), ("priority", 1), ("n", 129), ("structured_outputs", {"regex": "a"}), ("frobnicate", 1)):
             self.refused("/v1/completions", base | {field: value}, param=field)
         chat = {"messages": HELLO}
@@ -302,7 +364,7 @@ class Refusals(ServerCase):
         self.assertEqual(self.server.ask("POST", "/v1/completions", {"prompt": [5] * 511, "max_tokens": 1})[0], 200)
 
     def test_rooms_that_are_not_there(self):
-        for path, says in (("/api/chat", "Ollama"), ("/v1/embeddings", "embeddings"), ("/v1/responses", "Responses"), ("/v1/messages", "Messages"), ("/x", "openapi")):
+        for path, says in (("/api/chat", "Ollama"), ("/v1/responses", "Responses"), ("/v1/messages", "Messages"), ("/x", "openapi")):
             self.refused(path, {}, status=404, says=says)
         self.assertEqual(self.server.ask("GET", "/v1/completions")[0], 405)
 
@@ -376,6 +438,32 @@ class Samples(ServerCase):
         for name in ("chat_completions.default.request", "chat_completions.streaming.request", "chat_completions.logprobs.request",
                      "completions.no_streaming.request", "completions.streaming.request", "own.completion_request_batch"):
             self.assertIn(name, answered)
+
+
+class MaxLogprobs(unittest.TestCase):
+    def test_all(self):
+        with Server(STORIES, "--max-logprobs", "-1") as server:
+            body = {"prompt": "Once", "max_tokens": 2, "temperature": 0, "logprobs": -1, "return_tokens_as_token_ids": True}
+            top = server.ask("POST", "/v1/completions", body)[2]["choices"][0]["logprobs"]["top_logprobs"]
+            self.assertEqual([len(position) for position in top], [512, 512])
+            self.assertAlmostEqual(sum(math.exp(value) for value in top[0].values()), 1, places=4)
+            chat = server.ask("POST", "/v1/chat/completions", {"messages": HELLO, "max_tokens": 1, "logprobs": True, "top_logprobs": 300})[2]
+            self.assertEqual(len(chat["choices"][0]["logprobs"]["content"][0]["top_logprobs"]), 300)
+            status, _, answer = server.ask("POST", "/v1/completions", body | {"prompt": ["x"] * 128, "max_tokens": 500})
+            self.assertEqual((status, answer["error"]["param"]), (400, "logprobs"))
+            field = server.ask("GET", "/openapi.json")[2]["components"]["schemas"]["CompletionRequest"]["properties"]["prompt_logprobs"]
+            self.assertEqual(field["anyOf"][0], {"type": "integer", "minimum": -1, "maximum": 512})
+
+    def test_few(self):
+        with Server(STORIES, "--max-logprobs", "2") as server:
+            base = {"prompt": "Once", "max_tokens": 1}
+            self.assertEqual(server.ask("POST", "/v1/completions", base | {"logprobs": 2})[0], 200)
+            for field in ("logprobs", "prompt_logprobs"):
+                status, _, answer = server.ask("POST", "/v1/completions", base | {field: 3})
+                self.assertEqual((status, answer["error"]["param"]), (400, field))
+                self.assertIn("--max-logprobs", answer["error"]["message"])
+            status, _, answer = server.ask("POST", "/v1/chat/completions", {"messages": HELLO, "logprobs": True, "top_logprobs": 3})
+            self.assertEqual((status, answer["error"]["param"]), (400, "top_logprobs"))
 
 
 class Intervals(unittest.TestCase):

@@ -27,7 +27,7 @@ void check_error(const ApiError& error) {
 void check_request(const Request& request) {
   require(request.sampling.validate().has_value());
   require(request.endpoint == kChat ? !request.messages.empty() : !request.prompts.empty());
-  require(request.prompts.size() <= kMaxPrompts);
+  require(request.prompts.size() <= (request.endpoint == kEmbeddings ? kMaxInputs : kMaxPrompts));
   for (const std::string& stop : request.stop) require(!stop.empty());
   for (const Json& message : request.messages)
     require(message.at("role").is_string() && message.at("content").is_string());
@@ -38,7 +38,7 @@ void check_request(const Request& request) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data), size);
-  for (const Endpoint endpoint : {kChat, kCompletions}) {
+  for (const Endpoint endpoint : {kChat, kCompletions, kEmbeddings}) {
     const auto request = parse_request(endpoint, body, {});
     if (request)
       check_request(*request);

@@ -16,9 +16,20 @@ std::uint64_t mix(std::uint64_t value) {
 
 std::uint64_t add(std::uint64_t hash, std::uint32_t id) { return mix(hash ^ (id + 0x9E37'79B9'7F4A'7C15U)); }
 
+std::uint64_t hash_of(std::span<const TokenId> tokens) {
+  std::uint64_t hash = 0;
+  for (TokenId token : tokens) hash = add(hash, static_cast<std::uint32_t>(raw(token)));
+  return hash;
+}
+
 void write_logits(std::uint64_t hash, float* logits) {
   for (std::uint32_t i = 0; i < kVocab; ++i)
     logits[i] = static_cast<float>(mix(hash + i) >> 40) * 0x1p-22F;  // [0, 4)
+}
+
+void write_hidden(std::uint64_t hash, float* hidden) {
+  for (std::uint32_t i = 0; i < kHidden; ++i)
+    hidden[i] = static_cast<float>(mix(hash - i - 1) >> 40) * 0x1p-23F - 1;  // [-1, 1)
 }
 
 std::byte* key_of(const kv::KvGeometry& geometry, std::span<std::byte> memory, BlockId block,
@@ -34,17 +45,21 @@ std::byte* value_of(const kv::KvGeometry& geometry, std::span<std::byte> memory,
 }  // namespace
 
 std::vector<float> logits_after(std::span<const TokenId> tokens) {
-  std::uint64_t hash = 0;
-  for (TokenId token : tokens) hash = add(hash, static_cast<std::uint32_t>(raw(token)));
   std::vector<float> logits(kVocab);
-  write_logits(hash, logits.data());
+  write_logits(hash_of(tokens), logits.data());
   return logits;
+}
+
+std::vector<float> hidden_after(std::span<const TokenId> tokens) {
+  std::vector<float> hidden(kHidden);
+  write_hidden(hash_of(tokens), hidden.data());
+  return hidden;
 }
 
 FakeModel::FakeModel(std::uint32_t context)
     : Model({.architecture = "fake",
              .layers = 1,
-             .hidden = 16,
+             .hidden = kHidden,
              .heads = 1,
              .kv_heads = 1,
              .head_dim = 2,
@@ -62,7 +77,7 @@ void FakeModel::forward(const model::Batch& batch, const kv::KvGeometry& geometr
     std::memcpy(key_of(geometry, memory, block, offset), &key, 4);
     std::memcpy(value_of(geometry, memory, block, offset), &value, 4);
   }
-  std::size_t output = 0;
+  std::size_t output = 0, hidden = 0;
   for (const kernels::AttentionSequence& sequence : batch.sequences) {
     std::uint64_t hash = 0;
     const std::size_t end_row = sequence.first_row + sequence.rows;
@@ -76,6 +91,10 @@ void FakeModel::forward(const model::Batch& batch, const kv::KvGeometry& geometr
       const std::size_t row = sequence.first_row + p - sequence.first_position;
       if (in_step && row < end_row && output < batch.output_rows.size() && batch.output_rows[output] == row)
         write_logits(hash, workspace.logits() + output++ * kVocab);
+      if (in_step && hidden < batch.hidden_rows.size() && batch.hidden_rows[hidden] == row) {
+        write_hidden(hash, workspace.hidden() + row * kHidden);
+        ++hidden;
+      }
     }
   }
 }

@@ -129,6 +129,7 @@ class Simulation {
     SequenceId job;
     std::shared_ptr<engine::TokenStream> stream;
     std::vector<TokenId> expected;
+    std::vector<float> embedding = {};
     FinishReason reason = FinishReason::kLength;  // unless it is cut short
     bool searched = false;                        // by beams
     std::size_t read = 0;
@@ -243,8 +244,45 @@ class Simulation {
     if (one_in(2)) request.sampling.stop_token_ids = random_tokens(1 + upto(3));
   }
 
+  // Its prompt as one vector, beside the answers of others; each row reported is checked too.
+  void submit_pooled(GenerationRequest request) {
+    request.choices = 1;
+    request.beams.reset();
+    request.max_tokens = 0;
+    request.pooling = one_in(2) ? engine::Pooling::kMean : engine::Pooling::kLast;
+    request.hidden_from = one_in(2) ? upto(request.prompt.size()) : engine::kNoHidden;
+    request.on_hidden = [this, prompt = request.prompt](std::size_t position, std::span<const float> hidden) {
+      if (!std::ranges::equal(hidden_after(std::span(prompt).first(position + 1)), hidden))
+        fail(fmt::format("another hidden state at position {}", position));
+    };
+    const auto job = engine_->submit(request);
+    if (!job) return fail("refused: " + job.error().message);
+    ++life_.pooled;
+    answers_.push_back({.job = job->id,
+                        .stream = job->stream,
+                        .expected = {},
+                        .embedding = pooled(request),
+                        .reason = FinishReason::kStop,
+                        .has_deadline = request.deadline_ms > 0});
+    last_prompt_ = request.prompt;
+  }
+
+  static std::vector<float> pooled(const GenerationRequest& request) {
+    const std::span prompt(request.prompt);
+    if (request.pooling == engine::Pooling::kLast) return hidden_after(prompt);
+    std::vector<double> sums(kHidden);
+    for (std::size_t length = 1; length <= prompt.size(); ++length) {
+      const std::vector<float> row = hidden_after(prompt.first(length));
+      for (std::size_t i = 0; i < kHidden; ++i) sums[i] += static_cast<double>(row[i]);
+    }
+    std::vector<float> mean;
+    for (double sum : sums) mean.push_back(static_cast<float>(sum / static_cast<double>(prompt.size())));
+    return mean;
+  }
+
   void submit() {
     GenerationRequest request = random_request();
+    if (one_in(10)) return submit_pooled(std::move(request));
     if (request.choices == 1 && !request.beams && one_in(5)) want_logits(request);
     const auto job = engine_->submit(request);
     if (!job) return fail("refused: " + job.error().message);
@@ -296,7 +334,8 @@ class Simulation {
         return fail(fmt::format("job {}: token {} is {}, not as specified", raw(answer.job), answer.read,
                                 raw(token)));
     if (!delta.finish) return;
-    const bool complete = *delta.finish == answer.reason && answer.read == answer.expected.size();
+    const bool complete = *delta.finish == answer.reason && answer.read == answer.expected.size() &&
+                          delta.embedding == answer.embedding;
     const bool cut = (*delta.finish == FinishReason::kCancelled && answer.cancelled) ||
                      (*delta.finish == FinishReason::kDeadline && answer.has_deadline);
     life_.cancelled += cut ? 1 : 0;

@@ -12,7 +12,7 @@ namespace folio::simulation {
 
 struct Life {
   std::size_t steps = 0;
-  std::uint64_t preemptions = 0, forks = 0, searches = 0, cancelled = 0, swapped_blocks = 0;
+  std::uint64_t preemptions = 0, forks = 0, searches = 0, pooled = 0, cancelled = 0, swapped_blocks = 0;
   std::uint64_t hit_tokens = 0, evicted_blocks = 0, copied_blocks = 0;
   std::string failure;  // empty: none
 };
