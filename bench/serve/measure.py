@@ -236,9 +236,10 @@ async def run_warm(server, args):
         begin = time.perf_counter()
         await ask(server.port, "POST", "/tokenize", {"messages": messages})
         tokenise.append(time.perf_counter() - begin)
-    floor = statistics.median(steps) + statistics.median(tokenise)
+    step = statistics.median(steps or [0.0])  # none: a small model's answers came in one event each
+    floor = step + statistics.median(tokenise)
     return {"prompt_tokens": cold["prompt_tokens"], "cached_tokens": cached, "cold_ttft_s": cold["ttft_s"],
-            "warm_ttft_s": statistics.median(warm), "decode_step_s": statistics.median(steps), "tokenise_s": statistics.median(tokenise),
+            "warm_ttft_s": statistics.median(warm), "decode_step_s": step, "tokenise_s": statistics.median(tokenise),
             "warm_over_floor": statistics.median(warm) / floor}
 
 

@@ -30,7 +30,8 @@ class BenchServe(Case):
             self.assertAlmostEqual(row["prompt_tokens"] / row["chats"], 90, delta=8)
             self.assertAlmostEqual(row["output_tok_per_s"], row["output_tokens"] / row["wall_s"])
             self.assertLess(row["ttft_s"]["p50"], row["wall_s"])
-            self.assertLessEqual(row["itl_s"]["p50"], row["itl_s"]["p99"])
+            if row["itl_s"]:  # not where each of these short answers came in one event
+                self.assertLessEqual(row["itl_s"]["p50"], row["itl_s"]["p99"])
             self.assertIn("folio-engine", row["cpu_s"])
             self.assertIn("folio-prepare", row["cpu_s"])
             self.assertTrue(0 <= row["server_threads_share"] <= 1)

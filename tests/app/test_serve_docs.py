@@ -76,8 +76,8 @@ class Examples(program.Case):
         import ssl
         return ssl.create_default_context(cafile=self.folder / "chain.pem")
 
-    def test_the_python_example(self):
-        (source,) = blocks("python")
+    def test_the_python_examples(self):
+        source = "\n".join(blocks("python"))
         with Server(default_model()) as server:
             self.assertIn(ADDRESS, source)
             run = subprocess.run([sys.executable, "-c", source.replace(ADDRESS, server.url)], capture_output=True, text=True, timeout=120,
@@ -87,6 +87,7 @@ class Examples(program.Case):
             self.assertGreater(len(answer), 2, run.stdout)
             self.assertIn("cached_tokens=", usage)
             self.assertGreater(len(usage.partition(")\n")[2]), 20, "the streamed text")
+            self.assertRegex(run.stdout, r"576 Usage\(prompt_tokens=\d+", "the vectors")
 
     def test_curl_commands(self):
         if not shutil.which("curl"):
