@@ -110,6 +110,9 @@ LineEditor::LineEditor(platform::SignalScope& signals, Options options)
   el_set(editor, EL_ADDFN, "folio-complete", "complete a command", &complete_word<State>);
   el_set(editor, EL_BIND, "^I", "folio-complete", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
+  // A Ctrl-D typed while an answer ran: what the terminal kept of it, since no line was being edited, is a
+  // NUL.
+  el_set(editor, EL_BIND, "^@", "em-delete-or-list", nullptr);
   for (const std::string& line : options.history) remember(line);
 }
 

@@ -2,8 +2,7 @@
 //
 //   step          beam 0          beam 1           offer(): the most likely next tokens of each
 //                 a b [end] c     d a e
-//   advance()     0+a  1+d  0+b ...               by summed log-probability, then lower beam, then lower
-//   token
+//   advance()     0+a  1+d  0+b ...               by summed log-probability, lower beam, lower token
 //                 ended: 0+[end]                  leaves the search and is kept, if among the best so far
 //                 next:  0+a, 1+d                 the best `width` of the others are the next beams
 //

@@ -8,15 +8,14 @@
 #include <thread>
 
 #include "engine/engine_testing.h"
-#include "support/fixtures.h"
+#include "support/models.h"
 
 namespace folio::engine {
 namespace {
 
 using namespace testing_support;
-using test::fixture;
+using test::kStories;
 
-const std::string kStories = fixture("stories260k/stories260k.gguf");
 constexpr double kLengthPenalty = 1.0;
 
 GenerationRequest beams(std::size_t width, std::size_t prompt_tokens, std::size_t max_tokens) {

@@ -5,21 +5,15 @@
 
 #include "engine/engine_testing.h"
 #include "engine/name_space.h"
-#include "support/fixtures.h"
+#include "support/models.h"
 
 namespace folio::engine {
 namespace {
 
 using namespace testing_support;
 using test::fixture;
-
-// Every kind of arithmetic and cache shape that a llama has: float weights with GQA and tiny heads, YaRN and
-// head size 32, and the integer path.
-const std::vector<std::string> kModels = {
-    fixture("stories260k/stories260k.gguf"), fixture("llama-rope-yarn/model.gguf"),
-    fixture("quant-llama/model-Q4_1.gguf"), fixture("quant-llama/model-Q8_0.gguf")};
-
-const std::string kStories = fixture("stories260k/stories260k.gguf");
+using test::kModels;
+using test::kStories;
 
 // Requests of several kinds; some begin alike, none ends before max_tokens.
 std::vector<GenerationRequest> crowd() {

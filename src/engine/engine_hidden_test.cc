@@ -7,19 +7,15 @@
 #include <cstring>
 
 #include "engine/engine_testing.h"
-#include "support/fixtures.h"
+#include "support/models.h"
 #include "weights/open.h"
 
 namespace folio::engine {
 namespace {
 
 using namespace testing_support;
-using test::fixture;
-
-const std::vector<std::string> kModels = {
-    fixture("stories260k/stories260k.gguf"), fixture("llama-rope-yarn/model.gguf"),
-    fixture("quant-llama/model-Q4_1.gguf"), fixture("quant-llama/model-Q8_0.gguf")};
-const std::string kStories = fixture("stories260k/stories260k.gguf");
+using test::kModels;
+using test::kStories;
 
 struct Hidden {
   std::map<std::size_t, std::vector<float>> rows;  // by position

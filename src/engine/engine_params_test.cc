@@ -3,15 +3,13 @@
 #include <gtest/gtest.h>
 
 #include "engine/engine_testing.h"
-#include "support/fixtures.h"
+#include "support/models.h"
 
 namespace folio::engine {
 namespace {
 
 using namespace testing_support;
-using test::fixture;
-
-const std::string kStories = fixture("stories260k/stories260k.gguf");
+using test::kStories;
 
 class Params : public testing::Test {
  protected:

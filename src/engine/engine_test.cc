@@ -11,20 +11,15 @@
 #include <thread>
 
 #include "engine/engine_testing.h"
-#include "support/fixtures.h"
+#include "support/models.h"
 
 namespace folio::engine {
 namespace {
 
 using kernels::KvType;
-using test::fixture;
 using namespace testing_support;
-
-// Every kind of arithmetic and cache shape that a llama has: float weights with GQA and tiny heads, YaRN and
-// head size 32, and the integer path.
-const std::vector<std::string> kModels = {
-    fixture("stories260k/stories260k.gguf"), fixture("llama-rope-yarn/model.gguf"),
-    fixture("quant-llama/model-Q4_1.gguf"), fixture("quant-llama/model-Q8_0.gguf")};
+using test::fixture;
+using test::kModels;
 
 TEST(Exactness, CachedDecodingEqualsRecomputation) {
   for (const std::string& model : kModels)

@@ -176,10 +176,8 @@ void KvCache::copy_block(SequenceKv& sequence, std::size_t index) {
 }
 
 void KvCache::unpublish(BlockId block) {
-  index_.erase(block);
   pool_.forget(block);
-  if (residency_) residency_->evicted(block);
-  ++counters_.evicted_blocks;
+  on_evict(block);
 }
 
 void KvCache::commit(SequenceKv& sequence, std::span<const TokenId> tokens, std::size_t computed) {

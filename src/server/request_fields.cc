@@ -115,15 +115,10 @@ Done length_penalty(const Json& value, std::string_view name, Request& request) 
   return {};
 }
 
-Done top_logprobs(const Json& value, std::string_view name, Request& request) {
+template <auto Member>
+Done logprobs_of(const Json& value, std::string_view name, Request& request) {
   FOLIO_ASK(count, logprob_count(value, name));
-  request.top_logprobs = count;
-  return {};
-}
-
-Done prompt_logprobs(const Json& value, std::string_view name, Request& request) {
-  FOLIO_ASK(count, logprob_count(value, name));
-  request.prompt_logprobs = count;
+  request.*Member = count;
   return {};
 }
 
@@ -297,8 +292,10 @@ constexpr Field kFields[] = {
     {"logprobs", kChat, R"({"type": "boolean"})", logprobs},
     {"logprobs", kCompletions,
      R"({"anyOf": [{"type": "integer", "minimum": 0, "maximum": 20}, {"const": false}]})", logprobs},
-    {"top_logprobs", kChat, R"({"type": "integer", "minimum": 0, "maximum": 20})", top_logprobs},
-    {"prompt_logprobs", kBoth, R"({"type": "integer", "minimum": 0, "maximum": 20})", prompt_logprobs},
+    {"top_logprobs", kChat, R"({"type": "integer", "minimum": 0, "maximum": 20})",
+     logprobs_of<&Request::top_logprobs>},
+    {"prompt_logprobs", kBoth, R"({"type": "integer", "minimum": 0, "maximum": 20})",
+     logprobs_of<&Request::prompt_logprobs>},
     {"return_tokens_as_token_ids", kBoth, R"({"type": "boolean"})", token_names},
     {"logit_bias", kBoth,
      R"({"type": "object", "maxProperties": 1024, "propertyNames": {"pattern": "^[0-9]{1,9}$"}, "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100}})",

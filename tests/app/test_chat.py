@@ -104,6 +104,14 @@ class Chat(Case):
         chat.send("/exit\r")
         self.assertEqual(chat.exit_status(), 0)
 
+    def test_ctrl_d_typed_ahead_ends_the_chat_after_the_answer(self):
+        chat = self.start("-n", "400")
+        chat.send("Once upon a time there was a girl with a dog.\r")
+        chat.expect(r"\r\n\w+")  # the answer has begun
+        chat.send("\x04")
+        chat.expect(STATS.pattern)
+        self.assertEqual(chat.exit_status(), 0)
+
     def test_ctrl_c_at_the_prompt_drops_the_line(self):
         chat = self.start("-n", "5")
         chat.send("half a li")
@@ -120,6 +128,7 @@ class Chat(Case):
         path = self.folder / "c.json"
         chat.send("/sa\t" + str(path) + "\r")
         chat.expect("4 messages written")
+        chat.expect(r"> $")
         chat.send("\x04")
         self.assertEqual(chat.exit_status(), 0)
         messages = json.loads(path.read_text())["messages"]

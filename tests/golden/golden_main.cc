@@ -1,4 +1,4 @@
-// folio-golden [--model FILE] [--except NAME]... DIR...
+// folio-golden [--model FILE] [--except NAME]... [--longest N] DIR...
 // folio-golden --kld TEXT [--tokens N] [--weights TYPE] [--model FILE]
 // Walks the folders, checks every set of reference results it recognises and prints one line per entry. Exit
 // status: 0 all pass or are skipped with a reason, 1 something fails, 2 nothing to check or bad usage.
@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,19 +30,20 @@ using folio::golden::GoldenStatus;
 
 constexpr std::size_t kMostKldTokens = 1u << 20;
 constexpr const char* kUsage =
-    "usage: folio-golden [--model FILE] [--except NAME]... DIR...\n"
+    "usage: folio-golden [--model FILE] [--except NAME]... [--longest N] DIR...\n"
     "       folio-golden --kld TEXT [--tokens N] [--weights q8_0|q4_0] [--model FILE]\n"
     "Checks every folder of reference results below the DIRs: models (prompt.json), block formats "
     "(TYPE.safetensors with\n"
     "blocks and values), tokenizers (*.cases.json, *.gguf.inp), chat templates (cases.jsonl), stories "
     "(golden.txt) and\n"
     "probabilities of a real model (probes; --model names its file, by default the default model).\n"
-    "--except leaves out folders of that name.\n"
+    "--except leaves out folders of that name, --longest a real model's texts of more than N tokens.\n"
     "--kld prints what rounding activations costs the model on the first N (512) tokens of a text.\n";
 
 struct Options {
   fs::path model;
   std::vector<std::string> except;
+  std::size_t longest = std::numeric_limits<std::size_t>::max();  // tokens of a text
   std::vector<fs::path> folders;
   std::optional<folio::golden::KldOptions> kld;
 };
@@ -82,12 +84,17 @@ void check(const fs::path& folder, const Options& options, Counts& counts) {
   if (has_tokenizers(folder)) print(check_tokenizers(folder), counts);
   if (has_templates(folder)) print(check_templates(folder), counts);
   if (is_story_folder(folder)) print(check_story(folder), counts);
-  if (is_probe_folder(folder)) print(check_probes(folder, options.model), counts);
+  if (is_probe_folder(folder)) print(check_probes(folder, options.model, options.longest), counts);
   std::vector<fs::path> inner;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.is_directory()) inner.push_back(entry.path());
   std::ranges::sort(inner);
   for (const fs::path& path : inner) check(path, options, counts);
+}
+
+bool parse_count(const std::string& value, std::size_t& count) {
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), count);
+  return error == std::errc() && end == value.data() + value.size();
 }
 
 // The value of --tokens or --weights; false where it is none.
@@ -97,9 +104,7 @@ bool set_kld(folio::golden::KldOptions& kld, std::string_view flag, const std::s
     kld.weights = value == "q8_0" ? TensorType::kQ8_0 : TensorType::kQ4_0;
     return value == "q8_0" || value == "q4_0";
   }
-  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), kld.tokens);
-  return error == std::errc() && end == value.data() + value.size() && kld.tokens >= 2 &&
-         kld.tokens <= kMostKldTokens;
+  return parse_count(value, kld.tokens) && kld.tokens >= 2 && kld.tokens <= kMostKldTokens;
 }
 
 // False: bad usage, or --help.
@@ -120,6 +125,8 @@ bool parse(std::span<char*> arguments, Options& options) {
       options.except.push_back(value);
     else if (argument == "--kld")
       kld.text = value;
+    else if (argument == "--longest" && parse_count(value, options.longest))
+      continue;
     else if ((argument != "--tokens" && argument != "--weights") || !set_kld(kld, argument, value))
       return false;
     is_kld = is_kld || argument == "--tokens" || argument == "--weights";
@@ -133,7 +140,8 @@ bool parse(std::span<char*> arguments, Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  Options options{.model = default_model(), .except = {}, .folders = {}, .kld = {}};
+  Options options;
+  options.model = default_model();
   const std::span arguments(argv + 1, argv + std::max(argc, 1));
   if (!parse(arguments, options)) {
     const bool help = std::ranges::find(arguments, std::string_view("--help")) != arguments.end();

@@ -140,7 +140,7 @@ bool is_probe_folder(const fs::path& folder) {
   });
 }
 
-std::vector<GoldenLine> check_probes(const fs::path& folder, const fs::path& model) {
+std::vector<GoldenLine> check_probes(const fs::path& folder, const fs::path& model, std::size_t longest) {
   const std::string name = folder.filename().string();
   if (model.empty() || !fs::exists(model))
     return {{.name = name,
@@ -166,6 +166,12 @@ std::vector<GoldenLine> check_probes(const fs::path& folder, const fs::path& mod
         lines.push_back(line);
       }
       if (!has_probes(recorded)) continue;
+      if (const std::size_t tokens = recorded["tokens"].size(); tokens > longest) {
+        lines.push_back({.name = entry,
+                         .status = GoldenStatus::kSkip,
+                         .detail = fmt::format("{} tokens, more than --longest {}", tokens, longest)});
+        continue;
+      }
       if (const Status status = check_file(entry, recorded, **exact, **production, lines); !status)
         lines.push_back({.name = entry, .status = GoldenStatus::kFail, .detail = status.error().message});
     } catch (const std::exception& e) {

@@ -3,6 +3,7 @@
 // float32. The model's own file is too large to lie beside them and is given.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <vector>
 
@@ -16,7 +17,8 @@ inline constexpr double kMaxProbeDivergence = 1e-5;
 
 bool is_probe_folder(const std::filesystem::path& folder);
 // Two lines per file: the float path within the derived tolerance, and the production path, whose distance is
-// shown and gated by divergence.
-std::vector<GoldenLine> check_probes(const std::filesystem::path& folder, const std::filesystem::path& model);
+// shown and gated by divergence. A text of more than `longest` tokens is skipped with one line.
+std::vector<GoldenLine> check_probes(const std::filesystem::path& folder, const std::filesystem::path& model,
+                                     std::size_t longest);
 
 }  // namespace folio::golden
