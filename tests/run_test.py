@@ -147,7 +147,7 @@ def main():
     os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1")
     command = [str(program), *arguments]
-    if program.parent.name == "build-tsan":
+    if any(pathlib.Path(word).parent.name == "build-tsan" for word in command):
         command = without_address_randomisation(command)
     return run(command)
 

@@ -25,12 +25,11 @@ def request(index, prompt, **body):
 
 @unittest.skipUnless(MODEL, "the 1B shape: ./dev test --full makes the model")
 class Shape1B(Case):
-    def answers(self, path, name, *flags, isa=None):
+    def answers(self, path, name, *flags, isa):
         """The choices of every request, and the program's peak of memory in bytes."""
-        output = self.folder / f"{name}.jsonl"
-        environment = self.environment(**({"FOLIO_ISA": isa} if isa else {}))
+        output = self.folder / f"{name}.{isa}.jsonl"
         arguments = [program.FOLIO, "batch", str(path), str(output), "-m", MODEL, "--kv-tokens", str(KV_TOKENS), *flags]
-        pid = os.posix_spawn(program.FOLIO, arguments, environment)
+        pid = os.posix_spawn(program.FOLIO, arguments, self.environment(FOLIO_ISA=isa))
         _, status, usage = os.wait4(pid, 0)
         self.assertEqual(os.waitstatus_to_exitcode(status), 0, flags)
         results = {r["custom_id"]: r for r in map(json.loads, output.read_text().splitlines())}
