@@ -119,11 +119,15 @@ void add_setting_flags(CLI::App* app, BenchOptions& bench) {
   add_choices<Arithmetic>(
       app,
       {.names = "--activations",
-       .type = "int16|int8|f32",
-       .help = "what is multiplied with quantised weights (default int16: two\nint8 planes)",
+       .type = "mixed|int16|int8|f32",
+       .help = "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
+               "values stand out)",
        .group = group,
        .target = bench.arithmetic},
-      {{"int16", Arithmetic::kInteger}, {"int8", Arithmetic::kInt8}, {"f32", Arithmetic::kFloat}});
+      {{"mixed", Arithmetic::kMixed},
+       {"int16", Arithmetic::kInt16},
+       {"int8", Arithmetic::kInt8},
+       {"f32", Arithmetic::kFloat}});
   add_numbers<int>(app,
                    {.names = "-t,--threads",
                     .type = "N",

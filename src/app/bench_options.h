@@ -34,7 +34,7 @@ struct BenchOptions {
   std::vector<std::size_t> streams = {1};
   std::vector<SharedPrefix> shared_prefix = {SharedPrefix::kOff};
   std::vector<std::optional<kernels::KvType>> kv_types = {std::nullopt};  // unset: default_kv_type()
-  std::vector<kernels::Arithmetic> arithmetic = {kernels::Arithmetic::kInteger};
+  std::vector<kernels::Arithmetic> arithmetic = {kernels::Arithmetic::kMixed};
   std::vector<int> threads = {0};  // 0: as many as affinity and cgroup allow
   std::size_t repetitions = 5;
   std::string trace;  // of requests, replayed by kEngine; empty: none

@@ -10,18 +10,6 @@ using Json = nlohmann::ordered_json;
 
 const char* name(BenchTest test) { return test == BenchTest::kPrefill ? "prefill" : "decode"; }
 
-const char* name(kernels::Arithmetic arithmetic) {
-  switch (arithmetic) {
-    case kernels::Arithmetic::kInteger:
-      return "int16";
-    case kernels::Arithmetic::kInt8:
-      return "int8";
-    case kernels::Arithmetic::kFloat:
-      return "f32";
-  }
-  return "?";
-}
-
 std::string isa_name() {
   const auto isa = kernels::choose_isa();
   return isa ? std::string(kernels::name(*isa)) : std::string("none");

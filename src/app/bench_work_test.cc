@@ -61,7 +61,7 @@ ModelWork count(const Shape& s, std::vector<MatrixSpec> list, KvType type, Arith
 // 3 x 1536 x 576 (feed-forward) = 3,538,944 multiply-adds; 30 layers: 106,168,320.
 TEST(BenchWork, SmolLM2ByHand) {
   const ModelWork work = count(kSmolLM2, matrices(kSmolLM2, TensorType::kQ4_1, TensorType::kQ8_0, true),
-                               KvType::kF16, Arithmetic::kInteger);
+                               KvType::kF16, Arithmetic::kInt16);
   EXPECT_EQ(work.attention_operations, 69'120);  // 4 x 30 layers x 9 heads x 64
   EXPECT_EQ(work.kv_token_bytes, 23'040);        // 2 x 30 layers x 3 heads x 64 x 2 bytes
   // Q4_1: 10 bytes for 16 weights; Q8_0: 17. The tied output matrix has 49152 x 576 = 28,311,552 weights.
@@ -101,7 +101,7 @@ TEST(BenchWork, Llama1BByHand) {
 
 TEST(BenchWork, FloatWeightsAreF32OperationsOfOnePlane) {
   const ModelWork work = count(k1B, matrices(k1B, TensorType::kBF16, TensorType::kBF16, false), KvType::kBF16,
-                               Arithmetic::kInteger);
+                               Arithmetic::kInt16);
   for (const MatrixWork& matrix : work.layers) {
     EXPECT_EQ(matrix.kind, OperationKind::kF32);
     EXPECT_EQ(matrix.planes, 1);
@@ -184,7 +184,7 @@ TEST(BenchWork, MatricesOfAFile) {
 TEST(BenchWork, CountsTheBytesThatTheModelHolds) {
   for (const char* name : {"quant-llama/model-Q4_1.gguf", "quant-llama/model-Q8_0.gguf",
                            "quant-llama/model-Q4_K.gguf", "stories260k/stories260k.gguf"})
-    for (Arithmetic arithmetic : {Arithmetic::kInteger, Arithmetic::kFloat}) {
+    for (Arithmetic arithmetic : {Arithmetic::kInt16, Arithmetic::kFloat}) {
       const std::string path = test::fixture(name);
       const auto files = weights::open_model(path);
       ASSERT_TRUE(files.has_value());

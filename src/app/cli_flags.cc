@@ -146,14 +146,13 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
       },
       "turn wider weights into this type while loading (default as-stored)", compute);
   add_choice(
-      app, "--activations", "int16|int8|f32",
+      app, "--activations", "mixed|int16|int8|f32",
       [&engine](const std::string& name) {
-        engine.arithmetic = name == "f32"    ? kernels::Arithmetic::kFloat
-                            : name == "int8" ? kernels::Arithmetic::kInt8
-                                             : kernels::Arithmetic::kInteger;
+        engine.arithmetic = kernels::arithmetic_of(name).value_or(engine.arithmetic);
       },
-      "what is multiplied with quantised weights (default int16: two int8\nplanes; int8 halves the work of a "
-      "prompt and costs accuracy; f32 is slow)",
+      "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's values "
+      "stand "
+      "out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow)",
       compute);
 }
 

@@ -116,7 +116,7 @@ TEST(CommandLine, EveryRefusalNamesTheFlagAndWhatItTakes) {
       {{"run", "--block-size", "24"}, "--block-size", "multiple of 16"},
       {{"run", "--kv-cache-dtype", "q8"}, "--kv-cache-dtype", "auto, f32, f16, bf16"},
       {{"run", "--weights", "q8"}, "--weights", "as-stored, q8_0, q4_0"},
-      {{"run", "--activations", "bf16"}, "--activations", "int16, int8, f32"},
+      {{"run", "--activations", "bf16"}, "--activations", "mixed, int16, int8, f32"},
       {{"run", "--stop", ""}, "--stop", "not empty"},
       {{"run", "--stop"}, "--stop", "one value"},
       {{"run", "--raw=1"}, "--raw", "no value"},

@@ -289,15 +289,13 @@ void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back(
       {"threads", ",-t", "N", "default 0: as many as affinity and cgroup allow", group,
        count_to("threads", {0, 256}, [&o](std::size_t n) { o.engine.threads = static_cast<int>(n); })});
-  flags.push_back({"activations", "", "int16|int8|f32",
-                   "what is multiplied with quantised weights (default int16: two int8\nplanes; int8 halves "
-                   "the work of a prompt "
-                   "and costs accuracy; f32 is slow)",
-                   group, choice_to("activations", "int16|int8|f32", [&o](const std::string& name) {
-                     o.engine.arithmetic = name == "f32"    ? kernels::Arithmetic::kFloat
-                                           : name == "int8" ? kernels::Arithmetic::kInt8
-                                                            : kernels::Arithmetic::kInteger;
-                   })});
+  flags.push_back(
+      {"activations", "", "mixed|int16|int8|f32",
+       "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
+       "values stand out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow)",
+       group, choice_to("activations", "mixed|int16|int8|f32", [&o](const std::string& name) {
+         o.engine.arithmetic = kernels::arithmetic_of(name).value_or(o.engine.arithmetic);
+       })});
 }
 
 void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {

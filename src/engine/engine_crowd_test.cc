@@ -280,8 +280,7 @@ TEST(NameSpace, EverythingThatBitsDependOnChangesIt) {
   const auto space = [&](const model::ModelConfig& c, const kv::KvGeometry& g, NameSpaceOf what) {
     return name_space({what.model, c, g, what.isa, what.arithmetic, what.quantize, what.context_tokens});
   };
-  const NameSpaceOf base{{1, 2}, config, geometry, kernels::Isa::kAvx2, kernels::Arithmetic::kInteger,
-                         {},     100};
+  const NameSpaceOf base{{1, 2}, config, geometry, kernels::Isa::kAvx2, kernels::Arithmetic::kInt16, {}, 100};
   const auto with = [&](auto change) {
     NameSpaceOf what = base;
     change(what);

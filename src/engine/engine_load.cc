@@ -124,12 +124,11 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                      *pool));
   const scheduler::SchedulerOptions limits = scheduling(options, context);
   FOLIO_TRY_STATUS(limits.validate(context));
-  FOLIO_TRY(workspace, model::Workspace::create(
-                           config, {.rows = limits.max_num_batched_tokens,
-                                    .output_rows = limits.max_outputs,
-                                    .context = context,
-                                    .threads = threads,
-                                    .activation_planes = kernels::activation_planes(options.arithmetic)}));
+  FOLIO_TRY(workspace, model::Workspace::create(config, {.rows = limits.max_num_batched_tokens,
+                                                         .output_rows = limits.max_outputs,
+                                                         .context = context,
+                                                         .threads = threads,
+                                                         .arithmetic = options.arithmetic}));
   const scheduler::StepRates guess = first_guess(*model);
   const std::string space = name_space({.model = digest,
                                         .config = config,

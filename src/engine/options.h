@@ -54,7 +54,7 @@ struct EngineOptions {
   double step_budget_ms = 250;
   // 0: as many as affinity and cgroup allow.
   int threads = 0;
-  kernels::Arithmetic arithmetic = kernels::Arithmetic::kInteger;
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::kMixed;
   // Turns wider weights into Q8_0 or Q4_0 while loading.
   std::optional<kernels::TensorType> quantize;
   KvUse kv_use = KvUse::kCache;

@@ -17,7 +17,7 @@
 namespace folio::model {
 
 struct LoadOptions {
-  kernels::Arithmetic arithmetic = kernels::Arithmetic::kInteger;
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::kMixed;
   // Matrices stored wider than this become this type while loading (Q8_0 or Q4_0). With Q4_0 the embedding
   // and the output matrix become Q8_0, as in files that are quantised for distribution: they lose the most at
   // four bits.

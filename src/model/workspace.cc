@@ -9,7 +9,7 @@ Result<Workspace> Workspace::create(const ModelConfig& c, const WorkspaceLimits&
   const std::size_t q = std::size_t{c.heads} * c.head_dim, kv = std::size_t{c.kv_heads} * c.head_dim;
   const std::size_t widest = std::max({std::size_t{c.hidden}, q, std::size_t{c.ffn}});
 
-  FOLIO_TRY(quantized, kernels::QuantizedRows::create(limits.rows, widest, limits.activation_planes));
+  FOLIO_TRY(quantized, kernels::QuantizedRows::create(limits.rows, widest, limits.arithmetic));
   FOLIO_TRY(plan, kernels::AttentionPlan::create(limits.threads, c.head_dim, limits.context));
 
   std::size_t floats = 0;

@@ -17,7 +17,7 @@ struct WorkspaceLimits {
   std::size_t output_rows;  // of them, with logits
   std::size_t context;      // longest sequence
   int threads;
-  std::size_t activation_planes = 1;
+  kernels::Arithmetic arithmetic = kernels::Arithmetic::kMixed;
 };
 
 class Workspace {

@@ -57,7 +57,7 @@ void Scheduler::advance(SequenceId id, std::size_t computed, std::size_t known) 
   auto at = find_in(running_, id);
   const bool waits = at == running_.end();
   if (waits) at = find_in(waiting_, id);
-  FOLIO_CHECK(at != waiting_.end(), "a sequence advanced that was never added");
+  FOLIO_CHECK(!waits || at != waiting_.end(), "a sequence advanced that was never added");
   if (!waits) at->computed = computed;
   at->spec.known = known;
   at->pauses = computed == known;

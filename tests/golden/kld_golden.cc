@@ -118,7 +118,8 @@ Result<std::vector<GoldenLine>> check_against(const KldOptions& options,
 
 std::vector<GoldenLine> check_divergence(const KldOptions& options) {
   const std::string name = options.model.filename().string();
-  const Path rounded[] = {{"int16 activations", Arithmetic::kInteger, options.weights, kMaxDivergence},
+  const Path rounded[] = {{"mixed activations", Arithmetic::kMixed, options.weights, kMaxDivergence},
+                          {"int16 activations", Arithmetic::kInt16, options.weights, kMaxInt16Divergence},
                           {"int8 activations", Arithmetic::kInt8, options.weights, {}}};
   auto lines = check_against(options, options.weights, rounded);
   if (lines && options.weights) {

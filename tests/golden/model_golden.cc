@@ -85,7 +85,8 @@ engine::EngineOptions options_for(const Case& entry, Arithmetic arithmetic, std:
 struct Outcome {
   double worst = 0, tolerance = 0;  // of the prompt whose error comes closest to its tolerance
   std::size_t greedy_equal = 0, greedy_compared = 0, greedy_all = 0;
-  double divergence = 0;  // mean over positions, production path against the reference
+  double divergence = 0;        // mean over positions, production path against the reference
+  double int16_divergence = 0;  // the same, every activation of sixteen bits
   std::size_t positions = 0;
   std::optional<std::string> problem;
 };
@@ -129,8 +130,26 @@ void compare_greedy(const Prompt& prompt, const Trace& trace, double tolerance, 
   }
 }
 
-Status check_prompt(const Case& entry, const Prompt& prompt, engine::Engine& exact,
-                    engine::Engine& production, engine::Engine& specification, Outcome& outcome) {
+struct Engines {
+  std::unique_ptr<engine::Engine> exact, int16, production;
+  std::unique_ptr<engine::Engine> specification;  // of production, on the reference kernels
+};
+
+Result<Engines> load_engines(const Case& entry, std::size_t context) {
+  FOLIO_TRY(exact, engine::Engine::load(options_for(entry, Arithmetic::kFloat, context)));
+  FOLIO_TRY(int16, engine::Engine::load(options_for(entry, Arithmetic::kInt16, context)));
+  auto options = options_for(entry, Arithmetic::kMixed, context);
+  FOLIO_TRY(production, engine::Engine::load(options));
+  options.isa = kernels::Isa::kReference;
+  FOLIO_TRY(specification, engine::Engine::load(options));
+  return Engines{.exact = std::move(exact),
+                 .int16 = std::move(int16),
+                 .production = std::move(production),
+                 .specification = std::move(specification)};
+}
+
+Status check_prompt(const Case& entry, const Prompt& prompt, Engines& engines, Outcome& outcome) {
+  engine::Engine& exact = *engines.exact;
   FOLIO_TRY(trace, run(exact, prompt.tokens, entry.length_decides ? 0 : prompt.greedy.size()));
   const std::size_t vocab = exact.config().vocab;
   if (prompt.logits.size() != prompt.tokens.size() * vocab)
@@ -142,33 +161,29 @@ Status check_prompt(const Case& entry, const Prompt& prompt, engine::Engine& exa
   compare_logits(prompt, trace, tolerance, outcome);
   if (!entry.length_decides) compare_greedy(prompt, trace, tolerance, outcome);
 
-  FOLIO_TRY(fast, run(production, prompt.tokens, 0));
-  FOLIO_TRY(plain, run(specification, prompt.tokens, 0));
+  FOLIO_TRY(fast, run(*engines.production, prompt.tokens, 0));
+  FOLIO_TRY(plain, run(*engines.specification, prompt.tokens, 0));
+  FOLIO_TRY(int16, run(*engines.int16, prompt.tokens, 0));
   for (std::size_t p = 0; p < prompt.tokens.size(); ++p) {
     if (fast.logits[p] != plain.logits[p])
       outcome.problem = fmt::format("{}: position {}: {} and reference kernels give different bits",
-                                    prompt.name, p, kernels::name(production.isa()));
-    outcome.divergence += divergence(std::span(prompt.logits).subspan(p * vocab, vocab), fast.logits[p]);
+                                    prompt.name, p, kernels::name(engines.production->isa()));
+    const auto expected = std::span(prompt.logits).subspan(p * vocab, vocab);
+    outcome.divergence += divergence(expected, fast.logits[p]);
+    outcome.int16_divergence += divergence(expected, int16.logits[p]);
     ++outcome.positions;
   }
   return {};
 }
 
 Status check_prompts(const Case& entry, Outcome& outcome) {
-  std::unique_ptr<engine::Engine> exact, production, specification;
+  Engines engines;
   for (const Prompt& prompt : entry.prompts) {
-    if (exact == nullptr || entry.length_decides) {
-      const std::size_t context = entry.length_decides ? prompt.tokens.size() : 0;
-      auto plain_options = options_for(entry, Arithmetic::kInteger, context);
-      plain_options.isa = kernels::Isa::kReference;
-      FOLIO_TRY(a, engine::Engine::load(options_for(entry, Arithmetic::kFloat, context)));
-      FOLIO_TRY(b, engine::Engine::load(options_for(entry, Arithmetic::kInteger, context)));
-      FOLIO_TRY(c, engine::Engine::load(plain_options));
-      exact = std::move(a);
-      production = std::move(b);
-      specification = std::move(c);
+    if (engines.exact == nullptr || entry.length_decides) {
+      FOLIO_TRY(loaded, load_engines(entry, entry.length_decides ? prompt.tokens.size() : 0));
+      engines = std::move(loaded);
     }
-    FOLIO_TRY_STATUS(check_prompt(entry, prompt, *exact, *production, *specification, outcome));
+    FOLIO_TRY_STATUS(check_prompt(entry, prompt, engines, outcome));
   }
   return {};
 }
@@ -182,14 +197,19 @@ GoldenLine check_case(const Case& entry) {
     return line;
   }
   outcome.divergence /= static_cast<double>(std::max<std::size_t>(1, outcome.positions));
+  outcome.int16_divergence /= static_cast<double>(std::max<std::size_t>(1, outcome.positions));
   if (!outcome.problem && !(outcome.divergence <= kMaxDivergence))
     outcome.problem = fmt::format("rounded activations cost a divergence above {:.0e}", kMaxDivergence);
+  if (!outcome.problem && !(outcome.int16_divergence <= kMaxInt16Divergence))
+    outcome.problem =
+        fmt::format("activations of 16 bits cost a divergence above {:.0e}", kMaxInt16Divergence);
   line.status = outcome.problem ? GoldenStatus::kFail : GoldenStatus::kPass;
   line.detail = fmt::format(
-      "max error {:.1e} of {:.1e}, greedy {}/{} equal ({} undecidable), production KLD {:.1e}{}{}",
+      "max error {:.1e} of {:.1e}, greedy {}/{} equal ({} undecidable), production KLD {:.1e}, int16 "
+      "{:.1e}{}{}",
       outcome.worst, outcome.tolerance, outcome.greedy_equal, outcome.greedy_compared,
-      outcome.greedy_all - outcome.greedy_compared, outcome.divergence, outcome.problem ? "; " : "",
-      outcome.problem.value_or(""));
+      outcome.greedy_all - outcome.greedy_compared, outcome.divergence, outcome.int16_divergence,
+      outcome.problem ? "; " : "", outcome.problem.value_or(""));
   return line;
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <iterator>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -99,37 +101,69 @@ GoldenLine float_line(const std::string& name, const Comparison& c) {
               c.tolerance, c.top1_equal, c.probes, c.greedy_equal, c.greedy_compared, c.nll)};
 }
 
-GoldenLine production_line(const std::string& name, const Comparison& c, double nll, double divergence) {
+// A path that rounds activations: its name, and the divergence that it may have.
+struct RoundedPath {
+  const char* name;
+  Arithmetic arithmetic;
+  double limit;
+};
+constexpr RoundedPath kRoundedPaths[] = {{"production", Arithmetic::kMixed, kMaxProbeDivergence},
+                                         {"int16", Arithmetic::kInt16, kMaxInt16ProbeDivergence}};
+
+struct Engines {
+  std::unique_ptr<engine::Engine> exact, rounded[std::size(kRoundedPaths)];
+};
+
+GoldenLine rounded_line(const std::string& name, const RoundedPath& path, const Comparison& c, double nll,
+                        double divergence) {
   return {
-      .name = name + " (production)",
-      .status = divergence <= kMaxProbeDivergence ? GoldenStatus::kPass : GoldenStatus::kFail,
+      .name = fmt::format("{} ({})", name, path.name),
+      .status = divergence <= path.limit ? GoldenStatus::kPass : GoldenStatus::kFail,
       .detail = fmt::format(
           "KLD {:.1e} of {:.0e}, max logprob difference {:.2f}, top-1 {}/{}, greedy {} equal, NLL {:+.2f} %",
-          divergence, kMaxProbeDivergence, c.worst, c.top1_equal, c.probes, c.greedy_equal,
-          100 * (c.nll / nll - 1))};
+          divergence, path.limit, c.worst, c.top1_equal, c.probes, c.greedy_equal, 100 * (c.nll / nll - 1))};
 }
 
-Status check_file(const std::string& name, const Json& recorded, engine::Engine& exact,
-                  engine::Engine& production, std::vector<GoldenLine>& lines) {
-  const auto tokens = recorded["tokens"].get<std::vector<int>>();
-  const std::size_t steps = recorded["greedy"]["tokens"].size();
-  FOLIO_TRY(slow, run(exact, tokens, steps));
-  FOLIO_TRY(fast, run(production, tokens, steps));
-  const Comparison reference = compare(recorded, slow, exact.config(), tokens);
-  Comparison c = compare(recorded, fast, exact.config(), tokens);
-  c.greedy_equal = 0;
-  compare_greedy(recorded, fast, 0, c);
-  Comparison r = reference;
-  compare_greedy(recorded, slow, reference.tolerance, r);
-  double divergence_sum = 0;
+double mean_divergence(const Json& recorded, const Trace& exact, const Trace& rounded) {
+  double sum = 0;
   for (const Json& probe : recorded["probes"]) {
     const auto p = probe["position"].get<std::size_t>();
-    divergence_sum += divergence(slow.logits.at(p), fast.logits.at(p));
+    sum += divergence(exact.logits.at(p), rounded.logits.at(p));
   }
-  lines.push_back(float_line(name, r));
-  lines.push_back(production_line(name, c, recorded["total_nll"].get<double>(),
-                                  divergence_sum / static_cast<double>(c.probes)));
+  return sum / static_cast<double>(recorded["probes"].size());
+}
+
+Status check_file(const std::string& name, const Json& recorded, Engines& engines,
+                  std::vector<GoldenLine>& lines) {
+  const auto tokens = recorded["tokens"].get<std::vector<int>>();
+  const std::size_t steps = recorded["greedy"]["tokens"].size();
+  const model::ModelConfig& config = engines.exact->config();
+  FOLIO_TRY(slow, run(*engines.exact, tokens, steps));
+  Comparison reference = compare(recorded, slow, config, tokens);
+  compare_greedy(recorded, slow, reference.tolerance, reference);
+  lines.push_back(float_line(name, reference));
+  for (std::size_t i = 0; i < std::size(kRoundedPaths); ++i) {
+    FOLIO_TRY(fast, run(*engines.rounded[i], tokens, steps));
+    Comparison c = compare(recorded, fast, config, tokens);
+    compare_greedy(recorded, fast, 0, c);
+    lines.push_back(rounded_line(name, kRoundedPaths[i], c, recorded["total_nll"].get<double>(),
+                                 mean_divergence(recorded, slow, fast)));
+  }
   return {};
+}
+
+Result<Engines> load_engines(const fs::path& model) {
+  engine::EngineOptions options{
+      .model = model.string(), .kv_type = kernels::KvType::kF32, .arithmetic = Arithmetic::kFloat};
+  Engines engines;
+  FOLIO_TRY(exact, engine::Engine::load(options));
+  engines.exact = std::move(exact);
+  for (std::size_t i = 0; i < std::size(kRoundedPaths); ++i) {
+    options.arithmetic = kRoundedPaths[i].arithmetic;
+    FOLIO_TRY(rounded, engine::Engine::load(options));
+    engines.rounded[i] = std::move(rounded);
+  }
+  return engines;
 }
 
 }  // namespace
@@ -146,14 +180,8 @@ std::vector<GoldenLine> check_probes(const fs::path& folder, const fs::path& mod
     return {{.name = name,
              .status = GoldenStatus::kSkip,
              .detail = "needs the model's file: give it with --model"}};
-  engine::EngineOptions options{.model = model.string(), .kv_type = kernels::KvType::kF32};
-  auto production = engine::Engine::load(options);
-  options.arithmetic = Arithmetic::kFloat;
-  auto exact = engine::Engine::load(options);
-  if (!production || !exact)
-    return {{.name = name,
-             .status = GoldenStatus::kFail,
-             .detail = (production ? exact : production).error().message}};
+  auto engines = load_engines(model);
+  if (!engines) return {{.name = name, .status = GoldenStatus::kFail, .detail = engines.error().message}};
 
   std::vector<GoldenLine> lines;
   for (const fs::path& path : json_files(folder)) {
@@ -172,7 +200,7 @@ std::vector<GoldenLine> check_probes(const fs::path& folder, const fs::path& mod
                          .detail = fmt::format("{} tokens, more than --longest {}", tokens, longest)});
         continue;
       }
-      if (const Status status = check_file(entry, recorded, **exact, **production, lines); !status)
+      if (const Status status = check_file(entry, recorded, *engines, lines); !status)
         lines.push_back({.name = entry, .status = GoldenStatus::kFail, .detail = status.error().message});
     } catch (const std::exception& e) {
       lines.push_back({.name = entry, .status = GoldenStatus::kFail, .detail = e.what()});

@@ -166,27 +166,33 @@ class TestMatrix {
   kernels::PackedMatrix matrix_;
 };
 
-// Rows of activations as floats and as codes of one plane or two. The floats' rows are further apart than
+// Rows of activations as floats and as the codes of an arithmetic. The floats' rows are further apart than
 // they are long.
 class TestActivations {
  public:
-  TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random, std::size_t planes = 1)
+  TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random,
+                  kernels::Arithmetic arithmetic = kernels::Arithmetic::kInt8)
       : columns_(columns),
-        planes_(planes),
+        planes_(kernels::activation_planes(arithmetic)),
         stride_(columns + 3),
         groups_((columns + 31) / 32),
         values_(rows * stride_, std::nanf("")),
-        codes_(rows * planes * groups_ * 32),
+        codes_(rows * planes_ * groups_ * 32),
+        wide_(rows * groups_),
         scales_(rows * groups_),
         sums_(rows * groups_),
         half_sums_(rows * groups_ * 2) {
-    const auto quantize = planes == 2 ? kernels::kRowsReference.quantize16 : kernels::kRowsReference.quantize;
+    const kernels::RowKernels& kernels = kernels::kRowsReference;
+    const auto quantize = arithmetic == kernels::Arithmetic::kMixed   ? kernels.quantize_mixed
+                          : arithmetic == kernels::Arithmetic::kInt16 ? kernels.quantize16
+                                                                      : kernels.quantize;
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
-      std::int8_t* codes = codes_.data() + row * planes * groups_ * 32;
+      std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32;
       quantize(values_.data() + row * stride_, columns,
                {.codes = codes,
-                .low = codes + (planes - 1) * groups_ * 32,
+                .low = codes + (planes_ - 1) * groups_ * 32,
+                .wide = wide_.data() + row * groups_,
                 .scales = scales_.data() + row * groups_,
                 .sums = sums_.data() + row * groups_,
                 .half_sums = half_sums_.data() + row * groups_ * 2});
@@ -202,7 +208,8 @@ class TestActivations {
             .code_stride = groups_ * 32,
             .group_stride = groups_,
             .rows = count,
-            .planes = planes_};
+            .planes = planes_,
+            .wide = wide_.data() + first * groups_};
   }
   std::span<const float> floats(std::size_t row) const {
     return std::span(values_).subspan(row * stride_, columns_);
@@ -218,6 +225,7 @@ class TestActivations {
   std::size_t columns_, planes_, stride_, groups_;
   std::vector<float> values_;
   std::vector<std::int8_t> codes_;
+  std::vector<std::uint8_t> wide_;
   std::vector<float> scales_;
   std::vector<std::int32_t> sums_, half_sums_;
 };

@@ -10,6 +10,10 @@ namespace {
 
 constexpr std::size_t kTaskBytes = std::size_t{24}
                                    << 10;  // weights a task reads at least: some microseconds of work
+// With many rows a task takes more: all of them pass by it once, from the third-level cache, while its
+// weights stay in the second. But no thread's share is cut into fewer tasks than this.
+constexpr std::size_t kManyRows = 64, kManyRowsTaskBytes = std::size_t{192} << 10;
+constexpr std::size_t kTasksOfThread = 8;
 constexpr std::size_t kRowBlockBytes = std::size_t{64}
                                        << 10;  // activations that stay in the second-level cache
 constexpr std::size_t kMaxCalls = 4;
@@ -24,6 +28,7 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   part.scales += first * x.group_stride;
   part.sums += first * x.group_stride;
   part.half_sums += first * x.group_stride * 2;
+  if (part.wide != nullptr) part.wide += first * x.group_stride;
   return part;
 }
 
@@ -60,23 +65,36 @@ void run_panel(PanelKernel kernel, const LinearCall& call, std::size_t panel, st
           .epilogue = call.epilogue});
 }
 
+std::size_t task_panels(const MatrixShape& shape, std::size_t rows, int threads) {
+  const std::size_t panel_bytes = std::max<std::size_t>(1, shape.panel_bytes());
+  const std::size_t fewest = std::max<std::size_t>(1, kTaskBytes / panel_bytes);
+  if (rows < kManyRows) return fewest;
+  const std::size_t share = shape.panels() / (kTasksOfThread * static_cast<std::size_t>(threads));
+  return std::max(fewest, std::min(share, kManyRowsTaskBytes / panel_bytes));
+}
+
 }  // namespace
 
 Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns,
-                                            std::size_t planes) {
+                                            Arithmetic arithmetic) {
   QuantizedRows rows;
-  rows.planes_ = planes;
-  rows.code_stride_ = (max_columns + 63) / 64 * 64;
+  const std::size_t planes = rows.planes_ = activation_planes(arithmetic);
+  rows.arithmetic_ = arithmetic;
+  // A line more than whole lines: at a power of two the rows of a tile would lie in one set of the
+  // first-level cache.
+  rows.code_stride_ = (max_columns + 63) / 64 * 64 + 64;
   rows.group_stride_ = (max_columns + kActivationGroup - 1) / kActivationGroup;
   const std::size_t groups = max_rows * rows.group_stride_;
   FOLIO_TRY(codes, platform::Arena::create(max_rows * planes * rows.code_stride_, "activations"));
   FOLIO_TRY(scales, platform::Arena::create(groups * sizeof(float), "activations"));
   FOLIO_TRY(sums, platform::Arena::create(groups * sizeof(std::int32_t), "activations"));
   FOLIO_TRY(half_sums, platform::Arena::create(groups * 2 * sizeof(std::int32_t), "activations"));
+  FOLIO_TRY(wide, platform::Arena::create(groups, "activations"));
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
   rows.half_sums_ = std::move(half_sums);
+  rows.wide_ = std::move(wide);
   return rows;
 }
 
@@ -84,6 +102,7 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
   auto* codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * planes_ * code_stride_;
   return {.codes = codes,
           .low = planes_ == 2 ? codes + code_stride_ : nullptr,
+          .wide = reinterpret_cast<std::uint8_t*>(wide_.data()) + index * group_stride_,
           .scales = reinterpret_cast<float*>(scales_.data()) + index * group_stride_,
           .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_,
           .half_sums = reinterpret_cast<std::int32_t*>(half_sums_.data()) + index * group_stride_ * 2};
@@ -91,7 +110,10 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
 
 void QuantizedRows::fill_row(const RowKernels& kernels, const float* x, std::size_t index,
                              std::size_t columns) {
-  (planes_ == 2 ? kernels.quantize16 : kernels.quantize)(x, columns, row(index));
+  const auto quantize = arithmetic_ == Arithmetic::kMixed   ? kernels.quantize_mixed
+                        : arithmetic_ == Arithmetic::kInt16 ? kernels.quantize16
+                                                            : kernels.quantize;
+  quantize(x, columns, row(index));
 }
 
 void QuantizedRows::describe(ActivationRows& rows) const {
@@ -103,6 +125,7 @@ void QuantizedRows::describe(ActivationRows& rows) const {
   rows.code_stride = code_stride_;
   rows.group_stride = group_stride_;
   rows.planes = planes_;
+  rows.wide = first.wide;
 }
 
 void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,
@@ -112,7 +135,7 @@ void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch
   std::size_t panels_per_task[kMaxCalls], task_end[kMaxCalls], tasks = 0;
   for (std::size_t i = 0; i < calls.size(); ++i) {
     const MatrixShape& shape = calls[i].matrix->shape;
-    panels_per_task[i] = std::max<std::size_t>(1, kTaskBytes / std::max<std::size_t>(1, shape.panel_bytes()));
+    panels_per_task[i] = task_panels(shape, x.rows, pool.size());
     tasks += (shape.panels() + panels_per_task[i] - 1) / panels_per_task[i];
     task_end[i] = tasks;
   }

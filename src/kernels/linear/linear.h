@@ -15,12 +15,12 @@
 namespace folio::kernels {
 
 // The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes.
-// With two planes a row is held in sixteen bits, the high ones and the low ones apart.
+// Arithmetics of two planes hold the high bits and the low bits apart.
 // One object serves all layers in turn; nothing is allocated after creation.
 class QuantizedRows {
  public:
   [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns,
-                                                    std::size_t planes = 1);
+                                                    Arithmetic arithmetic);
 
   // Quantises x [columns] as row `index`. Thread-safe on distinct rows.
   void fill_row(const RowKernels& kernels, const float* x, std::size_t index, std::size_t columns);
@@ -29,8 +29,9 @@ class QuantizedRows {
   void describe(ActivationRows& rows) const;
 
  private:
-  platform::Arena codes_, scales_, sums_, half_sums_;
+  platform::Arena codes_, scales_, sums_, half_sums_, wide_;
   std::size_t code_stride_ = 0, group_stride_ = 0, planes_ = 1;
+  Arithmetic arithmetic_ = Arithmetic::kMixed;
 };
 
 struct LinearCall {

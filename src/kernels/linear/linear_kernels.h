@@ -65,6 +65,8 @@ struct ActivationRows {
   std::size_t group_stride;
   std::size_t rows;
   std::size_t planes = 1;  // 1: int8. 2: sixteen bits, the dot of a group is 256 dot(high) + dot(low)
+  const std::uint8_t* wide =
+      nullptr;  // [rows][group_stride], with two planes: 0 where the low one is all zeros
 };
 
 struct PanelArgs {

@@ -35,10 +35,10 @@ struct Case {
   std::size_t columns, rows, width;
   bool biased;
   Epilogue epilogue;
-  std::size_t planes = 1;
+  Arithmetic arithmetic = Arithmetic::kInt8;
   std::string text() const {
-    return fmt::format("{}, {} columns, {} rows of {} planes, width {}, bias {}, epilogue {}", name(format),
-                       columns, rows, planes, width, biased, static_cast<int>(epilogue));
+    return fmt::format("{}, {} columns, {} rows, {}, width {}, bias {}, epilogue {}", name(format), columns,
+                       rows, name(arithmetic), width, biased, static_cast<int>(epilogue));
   }
 };
 
@@ -85,7 +85,7 @@ void expect_untouched_beside(const Case& c, const std::vector<float>& before, co
 
 void compare(const Case& c, Values values, Weights weights, Random& random) {
   const TestMatrix panel(panel_shape(c.format, c.width, c.columns), weights, random);
-  const TestActivations x(c.rows, c.columns, values, random, c.planes);
+  const TestActivations x(c.rows, c.columns, values, random, c.arithmetic);
   const std::vector<float> bias = test::floats(Values::kNormal, c.width, random);
   const std::vector<float> before = test::floats(Values::kNormal, c.rows * (c.width + 5), random);
   const ActivationRows rows = x.rows(0, c.rows);
@@ -100,13 +100,15 @@ void compare(const Case& c, Values values, Weights weights, Random& random) {
   }
 }
 
-// Floats have no planes; codes have one or two.
-std::vector<std::size_t> planes_of(LinearFormat format) {
-  return takes_codes(format) ? std::vector<std::size_t>{1, 2} : std::vector<std::size_t>{1};
+constexpr Arithmetic kOfCodes[] = {Arithmetic::kInt8, Arithmetic::kInt16, Arithmetic::kMixed};
+
+// The activations that a format meets; floats are the same in all.
+std::span<const Arithmetic> arithmetics_of(LinearFormat format) {
+  return std::span(kOfCodes).first(takes_codes(format) ? std::size(kOfCodes) : 1);
 }
 
 constexpr Values kValues[] = {Values::kNormal,   Values::kAlternating, Values::kSpread, Values::kTiny,
-                              Values::kDenormal, Values::kHuge,        Values::kZeros};
+                              Values::kDenormal, Values::kHuge,        Values::kZeros,  Values::kOneHuge};
 
 TEST(LinearKernels, EveryFormatGivesTheBitsOfTheReferenceForEverySize) {
   for (LinearFormat format : test::kAllFormats) {
@@ -116,7 +118,7 @@ TEST(LinearKernels, EveryFormatGivesTheBitsOfTheReferenceForEverySize) {
       const std::size_t columns = test::whole_blocks(panel_type(format), size);
       if (columns == last_columns) continue;
       last_columns = columns;
-      for (std::size_t planes : planes_of(format))
+      for (Arithmetic arithmetic : arithmetics_of(format))
         for (std::size_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 33}) {
           const Case c{.format = format,
                        .columns = columns,
@@ -124,7 +126,7 @@ TEST(LinearKernels, EveryFormatGivesTheBitsOfTheReferenceForEverySize) {
                        .width = turn % 2 == 0 ? 16 : random.between(1, 15),
                        .biased = turn % 3 == 0,
                        .epilogue = turn % 5 < 2 ? Epilogue::kAdd : Epilogue::kStore,
-                       .planes = planes};
+                       .arithmetic = arithmetic};
           compare(c, kValues[turn % std::size(kValues)], turn % 4 < 2 ? Weights::kNormal : Weights::kAnyBytes,
                   random);
           if (HasFailure()) return;
@@ -140,7 +142,7 @@ TEST(LinearKernels, EveryWidthWithAndWithoutBiasAndResidual) {
     for (std::size_t width = 1; width <= 16; ++width)
       for (bool biased : {false, true})
         for (Epilogue epilogue : {Epilogue::kStore, Epilogue::kAdd})
-          for (std::size_t planes : planes_of(format))
+          for (Arithmetic arithmetic : arithmetics_of(format))
             for (std::size_t rows : {1, 3, 8, 13}) {
               compare({.format = format,
                        .columns = test::whole_blocks(panel_type(format), 96),
@@ -148,7 +150,7 @@ TEST(LinearKernels, EveryWidthWithAndWithoutBiasAndResidual) {
                        .width = width,
                        .biased = biased,
                        .epilogue = epilogue,
-                       .planes = planes},
+                       .arithmetic = arithmetic},
                       Values::kNormal, Weights::kNormal, random);
               if (HasFailure()) return;
             }
@@ -241,17 +243,17 @@ TEST(LinearKernels, TheReferenceIsTheMathematicsWithinItsRoundings) {
   for (LinearFormat format : test::kAllFormats) {
     Random random(33);
     double worst = 0;
-    for (std::size_t turn = 0; turn < 10; ++turn) {
+    for (std::size_t turn = 0; turn < 15; ++turn) {
       constexpr std::size_t kSizes[] = {1, 33, 64, 576, 1536};
       const Case c{.format = format,
-                   .columns = test::whole_blocks(panel_type(format), kSizes[turn / 2]),
+                   .columns = test::whole_blocks(panel_type(format), kSizes[turn / 3]),
                    .rows = 3,
                    .width = 16,
                    .biased = false,
                    .epilogue = Epilogue::kStore,
-                   .planes = takes_codes(format) ? turn % 2 + 1 : 1};
+                   .arithmetic = kOfCodes[turn % 3]};
       const TestMatrix panel(panel_shape(format, c.width, c.columns), Weights::kNormal, random);
-      const TestActivations x(c.rows, c.columns, Values::kNormal, random, c.planes);
+      const TestActivations x(c.rows, c.columns, Values::kNormal, random, c.arithmetic);
       const std::vector<float> out = run(panel_kernel(kLinearReference, format), c, panel, x.rows(0, c.rows),
                                          {}, std::vector<float>(c.rows * c.width));
       for (std::size_t row = 0; row < c.rows; ++row)

@@ -83,16 +83,17 @@ struct Stored {
   Arithmetic arithmetic;
 };
 
-// Every layout, codes with one plane too, and behind kRows an example of each kind of type that is expanded
+// Every layout, codes of every kind, and behind kRows an example of each kind of type that is expanded
 // on the way.
 std::vector<Stored> all_stored() {
   std::vector<Stored> all;
   for (LinearFormat format : test::kAllFormats) {
-    all.push_back({test::stored_type(format), Arithmetic::kInteger});
-    if (takes_codes(format)) all.push_back({test::stored_type(format), Arithmetic::kInt8});
+    all.push_back({test::stored_type(format), Arithmetic::kInt16});
+    if (!takes_codes(format)) continue;
+    all.push_back({test::stored_type(format), Arithmetic::kInt8});
+    all.push_back({test::stored_type(format), Arithmetic::kMixed});
   }
-  for (TensorType type : {TensorType::kTQ2_0, TensorType::kIQ2_XS})
-    all.push_back({type, Arithmetic::kInteger});
+  for (TensorType type : {TensorType::kTQ2_0, TensorType::kIQ2_XS}) all.push_back({type, Arithmetic::kInt16});
   all.push_back({TensorType::kQ4_0, Arithmetic::kFloat});
   return all;
 }
@@ -102,12 +103,15 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
     const bool slow = isa == Isa::kReference || test::kSlowBuild;
     const std::size_t outputs = slow ? 37 : 213, most = test::kSlowBuild ? 65 : kMostRows;
     Random random(41);
-    const TestActivations one_plane(most, kColumns, Values::kNormal, random, 1);
-    const TestActivations two_planes(most, kColumns, Values::kNormal, random, 2);
+    const TestActivations int8(most, kColumns, Values::kNormal, random, Arithmetic::kInt8);
+    const TestActivations int16(most, kColumns, Values::kNormal, random, Arithmetic::kInt16);
+    const TestActivations mixed(most, kColumns, Values::kNormal, random, Arithmetic::kMixed);
     std::vector<std::unique_ptr<Machine>> machines;
     for (int threads : {1, 2, 3, 5}) machines.push_back(std::make_unique<Machine>(isa, threads));
     for (const Stored& stored : all_stored()) {
-      const TestActivations& x = activation_planes(stored.arithmetic) == 2 ? two_planes : one_plane;
+      const TestActivations& x = stored.arithmetic == Arithmetic::kMixed   ? mixed
+                                 : stored.arithmetic == Arithmetic::kInt16 ? int16
+                                                                           : int8;
       const Layer layer(stored.type, stored.arithmetic, outputs, random);
       const std::vector<float> expected = rows_alone(isa, layer, x, most);
       const std::size_t stride = outputs + kGap;
@@ -128,10 +132,10 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
 TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
   for (Isa isa : test::tested_isas_on_threads()) {
     Random random(42);
-    const Layer layers[] = {{TensorType::kQ4_K, Arithmetic::kInteger, 131, random},
-                            {TensorType::kF16, Arithmetic::kInteger, 7, random},
-                            {TensorType::kIQ2_XS, Arithmetic::kInteger, 33, random},
-                            {TensorType::kQ8_0, Arithmetic::kInteger, 64, random}};
+    const Layer layers[] = {{TensorType::kQ4_K, Arithmetic::kInt16, 131, random},
+                            {TensorType::kF16, Arithmetic::kInt16, 7, random},
+                            {TensorType::kIQ2_XS, Arithmetic::kInt16, 33, random},
+                            {TensorType::kQ8_0, Arithmetic::kInt16, 64, random}};
     const TestActivations x(19, kColumns, Values::kNormal, random);
     for (int threads : {1, 2, 3, 5})
       for (std::size_t count = 1; count <= 4; ++count)
@@ -172,7 +176,7 @@ TEST(Linear, BiasAndResidualAreAddedAfterTheSum) {
     Random random(43);
     Machine machine(isa, 2);
     for (LinearFormat format : test::kAllFormats) {
-      const Layer layer(test::stored_type(format), Arithmetic::kInteger, 21, random);
+      const Layer layer(test::stored_type(format), Arithmetic::kInt16, 21, random);
       const TestActivations x(5, kColumns, Values::kNormal, random);
       const std::size_t stride = 21 + kGap;
       const std::vector<float> before = test::floats(Values::kNormal, 5 * stride, random);
@@ -212,13 +216,13 @@ float largest_of_group(const TestActivations& x, std::size_t row, std::size_t k)
 TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
   Random random(46);
   Machine machine(test::tested_isas().back(), 2);
-  const TestActivations x(9, kColumns, Values::kNormal, random, 2);
+  const TestActivations x(9, kColumns, Values::kNormal, random, Arithmetic::kInt16);
   for (LinearFormat format : test::kAllFormats) {
     if (!takes_codes(format)) continue;
     const TensorType type = test::stored_type(format);
     const std::size_t columns = test::group_columns(type);
     Random same(47), again(47);
-    const Layer codes(type, Arithmetic::kInteger, 33, same), floats(type, Arithmetic::kFloat, 33, again);
+    const Layer codes(type, Arithmetic::kInt16, 33, same), floats(type, Arithmetic::kFloat, 33, again);
     const Output by_codes = run(machine, codes, x.rows(0, 9)), by_floats = run(machine, floats, x.rows(0, 9));
     double worst = 0;
     for (std::size_t row = 0; row < 9; ++row)
@@ -248,13 +252,13 @@ TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
 TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
   for (Isa isa : test::tested_isas_on_threads())
     for (int threads : {1, 3})
-      for (std::size_t planes : {1, 2}) {
+      for (Arithmetic arithmetic : {Arithmetic::kMixed, Arithmetic::kInt16, Arithmetic::kInt8}) {
         Random random(44);
         Machine machine(isa, threads);
-        const TestActivations x(33, kColumns, Values::kNormal, random, planes);
+        const TestActivations x(33, kColumns, Values::kNormal, random, arithmetic);
         const ActivationRows floats = x.rows(0, 33);
         Result<QuantizedRows> created =
-            QuantizedRows::create(40, kColumns + 100, planes);  // room for more than is used
+            QuantizedRows::create(40, kColumns + 100, arithmetic);  // room for more than is used
         ASSERT_TRUE(created.has_value());
         QuantizedRows& rows = *created;
         machine.pool.run(33, [&](std::size_t i, int) {
@@ -262,7 +266,8 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
         });
         ActivationRows described = floats;
         rows.describe(described);
-        EXPECT_EQ(described.planes, planes);
+        const std::size_t planes = described.planes;
+        EXPECT_EQ(planes, activation_planes(arithmetic));
         for (std::size_t i = 0; i < 33; ++i)
           for (std::size_t k = 0; k < kColumns; ++k) {
             const std::int8_t* codes = described.codes + i * planes * described.code_stride + k;
@@ -270,7 +275,7 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
             const double scale = described.scales[i * described.group_stride + k / 32];
             ASSERT_EQ(scale * code, x.held(i, k)) << i << ", " << k;
           }
-        const Layer layer(TensorType::kQ8_0, Arithmetic::kInteger, 37, random);
+        const Layer layer(TensorType::kQ8_0, arithmetic, 37, random);
         const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
         EXPECT_EQ(difference(expected.span(), actual.span()), "")
             << name(isa) << ", " << threads << " threads";
@@ -278,7 +283,8 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
 }
 
 TEST(QuantizedRows, TooMuchIsAnErrorThatNamesTheUse) {
-  const Result<QuantizedRows> rows = QuantizedRows::create(std::size_t{1} << 28, std::size_t{1} << 20);
+  const Result<QuantizedRows> rows =
+      QuantizedRows::create(std::size_t{1} << 28, std::size_t{1} << 20, Arithmetic::kMixed);
   ASSERT_FALSE(rows.has_value());
   EXPECT_EQ(rows.error().kind, ErrorKind::kTooLarge);
   EXPECT_NE(rows.error().message.find("activations"), std::string::npos);
@@ -289,7 +295,7 @@ using LinearDeathTest = testing::Test;
 TEST(LinearDeathTest, MoreThanFourMatricesAreABug) {
   Random random(45);
   Machine machine(Isa::kReference, 1);
-  const Layer layer(TensorType::kF32, Arithmetic::kInteger, 3, random);
+  const Layer layer(TensorType::kF32, Arithmetic::kInt16, 3, random);
   const TestActivations x(1, kColumns, Values::kNormal, random);
   Output out(3 + kGap);
   const std::vector<LinearCall> calls(5, call_for(layer, out, Epilogue::kStore));

@@ -45,6 +45,26 @@ float half_at(const std::byte* base, std::size_t index) {
 
 }  // namespace
 
+std::string_view name(Arithmetic arithmetic) {
+  switch (arithmetic) {
+    case Arithmetic::kMixed:
+      return "mixed";
+    case Arithmetic::kInt16:
+      return "int16";
+    case Arithmetic::kInt8:
+      return "int8";
+    case Arithmetic::kFloat:
+      return "f32";
+  }
+  return "?";
+}
+
+std::optional<Arithmetic> arithmetic_of(std::string_view text) {
+  for (const Arithmetic a : {Arithmetic::kMixed, Arithmetic::kInt16, Arithmetic::kInt8, Arithmetic::kFloat})
+    if (name(a) == text) return a;
+  return std::nullopt;
+}
+
 LinearFormat linear_format(TensorType type, Arithmetic arithmetic) {
   switch (type) {
     case TensorType::kF32:

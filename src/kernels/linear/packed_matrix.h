@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string_view>
 
 #include "kernels/linear/linear_kernels.h"
@@ -11,12 +12,18 @@ namespace folio::kernels {
 
 // What multiplies what in a linear layer.
 enum class Arithmetic : std::uint8_t {
-  kInteger,  // quantised weights times activations of about 16 bits, as two planes of int8: the default
-  kInt8,     // one plane of int8: half the work where many rows meet a weight, a hundredth of the accuracy
-  kFloat,    // every weight expanded to f32, f32 activations: slow; the yardstick for the others
+  kMixed,  // quantised weights times int8 activations, those of a row's outstanding groups 16 bits: the
+           // default
+  kInt16,  // all of about 16 bits, as two planes of int8: twice the work where many rows meet a weight
+  kInt8,   // all int8
+  kFloat,  // every weight expanded to f32, f32 activations: slow; the yardstick for the others
 };
+// The names of all, as flags and reports spell them: mixed, int16, int8, f32.
+std::string_view name(Arithmetic arithmetic);
+std::optional<Arithmetic> arithmetic_of(std::string_view name);
+// Planes of int8 in which the activations are held.
 constexpr std::size_t activation_planes(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kInteger ? 2 : 1;
+  return arithmetic == Arithmetic::kMixed || arithmetic == Arithmetic::kInt16 ? 2 : 1;
 }
 
 // The layout for weights stored as `type`. Types without a layout of their own stay as they are (kRows) and

@@ -28,9 +28,10 @@ inline const void* signed_codes<Bytes>(const std::uint8_t* codes, std::uint8_t*)
   return codes;
 }
 
-// One group's dots of the rows of one tile, of each plane.
+// One group's dots of the rows of one tile, of each plane; the low one's only where a row is wide.
 struct alignas(64) GroupDots {
   std::int32_t of[2][kTileRows][kPanelOutputs];
+  bool wide;
 };
 
 // Tiles 0 and 1 sum the high and the low plane, 2 and 3 hold their activations, 4 the weights.
@@ -49,7 +50,7 @@ using RowsOf = GroupRows<Format::units.columns, P>;
 
 template <typename Format, int P, typename Tiles>
 inline void tile_dots(Tiles& tiles, const PanelArgs& args, const RowsOf<Format, P>& x, std::size_t g,
-                      GroupDots& dots) {
+                      std::size_t rows, GroupDots& dots) {
   alignas(64) std::uint8_t buffer[512];
   const std::size_t stride = args.x->code_stride * P;
   const std::uint8_t* codes = args.panel + Format::units.codes_at(g);
@@ -57,7 +58,8 @@ inline void tile_dots(Tiles& tiles, const PanelArgs& args, const RowsOf<Format, 
   tiles.template zero<0>();
   tiles.template load<2>(x.code(0, 0, g), stride);
   tiles.template dot<0, 2, 4>();
-  if constexpr (P == 2) {
+  dots.wide = P == 2 && x.any_wide(rows, g);
+  if (dots.wide) {
     tiles.template zero<1>();
     tiles.template load<3>(x.code(0, 1, g), stride);
     tiles.template dot<1, 3, 4>();
@@ -75,7 +77,8 @@ inline void add_dots(const PanelArgs& args, const RowsOf<Format, P>& x, std::siz
   for (std::size_t r = 0; r < rows; ++r) {
     const auto row = static_cast<int>(r);
     I32x16 dot{_mm512_load_si512(dots.of[0][r])};
-    if constexpr (P == 2) dot = add_int(times_256(dot), {_mm512_load_si512(dots.of[1][r])});
+    if constexpr (P == 2) dot = times_256(dot);
+    if (dots.wide) dot = add_int(dot, {_mm512_load_si512(dots.of[1][r])});
     store(sums[r], with_group(load(sums[r]), dot, w, x.scale(row, g), x.sum(row, g)));
   }
 }
@@ -90,7 +93,7 @@ void run_tile(const PanelArgs& args, std::size_t first, std::size_t rows) {
   alignas(64) float sums[kTileRows][kPanelOutputs] = {};
   GroupDots dots[2];
   for (std::size_t g = 0; g < groups; ++g) {
-    tile_dots<Format, P>(tiles, args, x, g, dots[g % 2]);
+    tile_dots<Format, P>(tiles, args, x, g, rows, dots[g % 2]);
     if (g > 0) add_dots<Format, P>(args, x, g - 1, rows, dots[(g - 1) % 2], sums);
   }
   if (groups > 0) add_dots<Format, P>(args, x, groups - 1, rows, dots[(groups - 1) % 2], sums);

@@ -19,6 +19,7 @@ struct GroupRows {
   const std::int8_t* codes;
   const float* scales;
   const std::int32_t* sums;
+  const std::uint8_t* wide;
   std::size_t code_stride, group_stride;
   static constexpr std::size_t kParts = 32 / columns;  // groups that share a scale of the activations
 
@@ -26,6 +27,7 @@ struct GroupRows {
       : codes(args.x->codes + row * P * args.x->code_stride),
         scales(args.x->scales + row * args.x->group_stride),
         sums((kParts == 1 ? args.x->sums : args.x->half_sums) + row * args.x->group_stride * kParts),
+        wide(P == 2 ? args.x->wide + row * args.x->group_stride : nullptr),
         code_stride(args.x->code_stride),
         group_stride(args.x->group_stride) {}
 
@@ -38,39 +40,50 @@ struct GroupRows {
   std::int32_t sum(int r, std::size_t g) const {
     return sums[static_cast<std::size_t>(r) * group_stride * kParts + g];
   }
+  // Whether one of the rows [0, count) needs its second plane.
+  bool any_wide(std::size_t count, std::size_t g) const {
+    unsigned any = 0;
+    for (std::size_t r = 0; r < count; ++r) any |= wide[r * group_stride + g / kParts];
+    return any != 0;
+  }
 };
 
-// The integer dots of one group: of each row and plane while they grow, then of each row.
-template <int R, int P>
+// The integer dots of one group with R rows, one plane after the other.
+template <int R>
 struct Dots {
-  I32x16 of[R][P];
+  I32x16 of[R];
 
   void start() {
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-      for (int p = 0; p < P; ++p) of[r][p] = set1_int(0);
+    for (int r = 0; r < R; ++r) of[r] = set1_int(0);
+  }
+  // Between the planes.
+  void raise() {
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) of[r] = times_256(of[r]);
   }
   // Adds the dots of a quad of codes with the activations of columns [at, at + 4) of group g.
-  template <typename Codes, typename Quad, std::size_t columns>
-  void add(Quad w, const GroupRows<columns, P>& x, std::size_t g, std::size_t at) {
+  template <typename Codes, int plane, typename Quad, typename Rows>
+  void add(Quad w, const Rows& x, std::size_t g, std::size_t at) {
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-      for (int p = 0; p < P; ++p) {
-        const std::int8_t* activations = x.code(r, p, g) + at;
-        if constexpr (Codes::kSigned)
-          of[r][p] = dot_signed(of[r][p], w, activations);
-        else
-          of[r][p] = dot_small(of[r][p], w, activations);
-      }
-  }
-  // The whole dot of row r, less `offset` times `sum`, that of its activations.
-  I32x16 row(int r, std::int32_t offset, std::int32_t sum) const {
-    const I32x16 dot = P == 2 ? add_int(times_256(of[r][0]), of[r][P - 1]) : of[r][0];
-    return offset == 0 ? dot : add_int(dot, set1_int(-offset * sum));
+    for (int r = 0; r < R; ++r) {
+      const std::int8_t* activations = x.code(r, plane, g) + at;
+      if constexpr (Codes::kSigned)
+        of[r] = dot_signed(of[r], w, activations);
+      else
+        of[r] = dot_small(of[r], w, activations);
+    }
   }
 };
+
+// A dot less what the codes' offset, zero or a power of two, adds to it.
+template <std::int32_t offset>
+inline I32x16 without_offset(I32x16 dot, std::int32_t sum) {
+  if constexpr (offset == 0)
+    return dot;
+  else
+    return less<__builtin_ctz(offset)>(dot, sum);
+}
 
 // ---- codes: each kind's for_quads() calls visit(index of the quad, its codes) for the quads of one group,
 // whose codes begin at `codes`, in any order. kOffset is to be taken off each code.
@@ -273,17 +286,24 @@ struct Quantized {
         const Scales scales{unit};
         for (std::size_t i = 0; i < units.groups && first + i < groups; ++i) {
           const std::size_t g = first + i;
-          Dots<R, P> dots;
+          const std::uint8_t* codes = unit + units.codes_at(i);
+          Dots<R> dots;
           dots.start();
-          Codes::for_quads(unit + units.codes_at(i),
-                           [&](std::size_t quad, auto w) __attribute__((always_inline)) {
-                             dots.template add<Codes>(w, x, g, quad * 4);
-                           });
+          Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
+            dots.template add<Codes, 0>(w, x, g, quad * 4);
+          });
+          if constexpr (P == 2) {
+            dots.raise();
+            if (x.any_wide(R, g))
+              Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
+                dots.template add<Codes, 1>(w, x, g, quad * 4);
+              });
+          }
           const auto w = scales.of(i);
 #pragma GCC unroll 8
           for (int r = 0; r < R; ++r)
-            sums[r] =
-                with_group(sums[r], dots.row(r, Codes::kOffset, x.sum(r, g)), w, x.scale(r, g), x.sum(r, g));
+            sums[r] = with_group(sums[r], without_offset<Codes::kOffset>(dots.of[r], x.sum(r, g)), w,
+                                 x.scale(r, g), x.sum(r, g));
         }
       }
       store_tile(args, row, sums);
@@ -296,9 +316,9 @@ struct Quantized {
 
   static void run(const PanelArgs& args) {
     if (args.x->planes == 2)
-      for_row_tiles<TwoPlanes, kCodeRowTile<2>>(args);
+      for_row_tiles<TwoPlanes, kRowTile>(args);
     else
-      for_row_tiles<OnePlane, kCodeRowTile<1>>(args);
+      for_row_tiles<OnePlane, kRowTile>(args);
   }
 };
 

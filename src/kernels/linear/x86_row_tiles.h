@@ -8,10 +8,8 @@ namespace folio::kernels {
 namespace {
 
 // Rows taken together, so that a weight, once loaded and expanded, serves several of them: their sums stay in
-// registers. Rows of two planes keep twice the integer sums.
+// registers.
 constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
-template <int planes>
-constexpr int kCodeRowTile = kRowTile / planes;
 
 // How far ahead of their use weights are asked for: some lines are always under way, also across the borders
 // of a page of memory, where the processor's own prefetching stops.

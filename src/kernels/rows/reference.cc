@@ -36,54 +36,91 @@ void rope_halves(float* x, const float* cosine, const float* sine, std::size_t p
   for (std::size_t i = 0; i < pairs; ++i) rotate(x[i], x[i + pairs], cosine[i], sine[i]);
 }
 
+// The largest magnitude of the group that begins at `first`; NaN where a value is not finite.
+float group_amax(const float* x, std::size_t n, std::size_t first) {
+  float amax = 0;
+  for (std::size_t i = first; i < std::min(n, first + kActivationGroup); ++i) {
+    if (!std::isfinite(x[i])) return std::nanf("");
+    amax = std::max(amax, std::abs(x[i]));
+  }
+  return amax;
+}
+
 // What a group is divided by: the scale, and its inverse, which is 0 where every code is 0.
 struct GroupScale {
   float scale, inverse;
 };
 
-GroupScale scale_of(const float* x, std::size_t n, float largest_code) {
-  float amax = 0;
-  bool finite = true;
-  for (std::size_t i = 0; i < n; ++i) {
-    amax = std::max(amax, std::abs(x[i]));
-    finite = finite && std::isfinite(x[i]);
-  }
-  if (!finite) return {.scale = std::nanf(""), .inverse = 0};
+GroupScale scale_of(float amax, float largest_code) {
+  if (std::isnan(amax)) return {.scale = amax, .inverse = 0};
   if (amax < kSmallestGroup) return {.scale = 0, .inverse = 0};
   return {.scale = amax / largest_code, .inverse = largest_code / amax};
 }
 
-// Calls code(i, x[i] * inverse rounded) for every value; its result adds to the group's sums.
+// Calls code(i, x[i] * inverse rounded) for every value of a group; its result adds to the group's sums.
 template <typename Code>
-void quantize_groups(const float* x, std::size_t n, float largest_code, QuantizedRow out, Code code) {
-  for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
-    const std::size_t count = std::min(kActivationGroup, n - first);
-    const GroupScale by = scale_of(x + first, count, largest_code);
-    out.scales[group] = by.scale;
-    std::int32_t* halves = out.half_sums + group * 2;
-    halves[0] = halves[1] = 0;
-    for (std::size_t i = first; i < first + kActivationGroup; ++i) {
-      const bool empty = by.inverse == 0 || i >= n;
-      halves[(i - first) / kLanes] += code(i, empty ? 0.0f : std::nearbyintf(x[i] * by.inverse));
-    }
-    out.sums[group] = halves[0] + halves[1];
+void quantize_group(const float* x, std::size_t n, std::size_t group, float largest_code, QuantizedRow out,
+                    Code code) {
+  const std::size_t first = group * kActivationGroup;
+  const GroupScale by = scale_of(group_amax(x, n, first), largest_code);
+  out.scales[group] = by.scale;
+  std::int32_t* halves = out.half_sums + group * 2;
+  halves[0] = halves[1] = 0;
+  for (std::size_t i = first; i < first + kActivationGroup; ++i) {
+    const bool empty = by.inverse == 0 || i >= n;
+    halves[(i - first) / kLanes] += code(i, empty ? 0.0f : std::nearbyintf(x[i] * by.inverse));
   }
+  out.sums[group] = halves[0] + halves[1];
 }
+
+std::size_t groups_of(std::size_t n) { return (n + kActivationGroup - 1) / kActivationGroup; }
 
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  quantize_groups(x, n, 127.0f, out, [&](std::size_t i, float c) {
-    out.codes[i] = static_cast<std::int8_t>(c);
-    return std::int32_t{out.codes[i]};
-  });
+  for (std::size_t group = 0; group < groups_of(n); ++group)
+    quantize_group(x, n, group, 127.0f, out, [&](std::size_t i, float c) {
+      out.codes[i] = static_cast<std::int8_t>(c);
+      return std::int32_t{out.codes[i]};
+    });
 }
 
-void quantize16(const float* x, std::size_t n, QuantizedRow out) {
-  quantize_groups(x, n, 127.0f * kPlaneStep, out, [&](std::size_t i, float c) {
+void quantize_wide(const float* x, std::size_t n, std::size_t group, QuantizedRow out) {
+  out.wide[group] = 1;
+  quantize_group(x, n, group, 127.0f * kPlaneStep, out, [&](std::size_t i, float c) {
     const float high = std::nearbyintf(c / kPlaneStep);
     out.codes[i] = static_cast<std::int8_t>(high);
     out.low[i] = static_cast<std::int8_t>(std::clamp(c - high * kPlaneStep, -127.0f, 127.0f));
     return out.codes[i] * static_cast<std::int32_t>(kPlaneStep) + out.low[i];
   });
+}
+
+void quantize_narrow(const float* x, std::size_t n, std::size_t group, QuantizedRow out) {
+  out.wide[group] = 0;
+  quantize_group(x, n, group, 127.0f, out, [&](std::size_t i, float c) {
+    out.codes[i] = static_cast<std::int8_t>(c);
+    out.low[i] = 0;
+    return out.codes[i] * static_cast<std::int32_t>(kPlaneStep);
+  });
+  out.scales[group] /= kPlaneStep;
+}
+
+void quantize16(const float* x, std::size_t n, QuantizedRow out) {
+  for (std::size_t group = 0; group < groups_of(n); ++group) quantize_wide(x, n, group, out);
+}
+
+void quantize_mixed(const float* x, std::size_t n, QuantizedRow out) {
+  float squares = 0;
+  for (std::size_t group = 0; group < groups_of(n); ++group) {
+    const float amax = group_amax(x, n, group * kActivationGroup);
+    squares = squares + amax * amax;
+  }
+  const float bound = kStandsOut * squares / static_cast<float>(groups_of(n));
+  for (std::size_t group = 0; group < groups_of(n); ++group) {
+    const float amax = group_amax(x, n, group * kActivationGroup);
+    if (amax * amax > bound)
+      quantize_wide(x, n, group, out);
+    else
+      quantize_narrow(x, n, group, out);
+  }
 }
 
 }  // namespace

@@ -10,6 +10,12 @@
 //   quantize16     about 16 bits in two int8 planes: c = round(x * (32512 / amax)), scale = amax / 32512,
 //                  high = round(c / 256), ties to even, low = c - 256 high, clamped to [-127, 127], so that
 //                  every code of either plane has a negative. Groups of zeros or not finite as above.
+//   quantize_mixed two planes, but only a group that stands out in its row has sixteen bits as above: one
+//   whose
+//                  amax^2 is more than kStandsOut times their mean over the row's groups (none, if the mean
+//                  is not finite). Of the others high is quantize's code, low is zero and the scale
+//                  quantize's / 256. What int8 loses of a row is the sum of its groups' amax^2, and few
+//                  groups hold most of it.
 #pragma once
 
 #include <cstddef>
@@ -21,12 +27,14 @@ inline constexpr std::size_t kActivationGroup = 32;
 inline constexpr float kSmallestGroup = 1e-30f;
 
 inline constexpr float kPlaneStep = 256.0f;  // low codes in one high code
+inline constexpr float kStandsOut = 1.5f;
 
 // One row of activations as int8: value i = codes[i] * scales[i / 32], or (256 codes[i] + low[i]) * scales[i
 // / 32].
 struct QuantizedRow {
   std::int8_t* codes;  // [n rounded up to 32], zeros past n; in [-127, 127]
   std::int8_t* low;    // the second plane, like codes; unused by quantize
+  std::uint8_t* wide;  // [groups] 0 where the second plane is all zeros, else 1; unused by quantize
   float* scales;       // [groups]
   std::int32_t* sums;  // [groups] sum of the group's codes, those of both planes together where there are two
   std::int32_t* half_sums;  // [groups][2] of its first and its last 16, for weights with a scale per 16

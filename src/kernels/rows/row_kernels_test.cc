@@ -27,17 +27,20 @@ struct Quantized {
   explicit Quantized(std::size_t n)
       : codes((n + kActivationGroup - 1) / kActivationGroup * kActivationGroup),
         low(codes.span().size()),
+        wide((n + kActivationGroup - 1) / kActivationGroup),
         scales((n + kActivationGroup - 1) / kActivationGroup),
         sums(scales.span().size()),
         half_sums(scales.span().size() * 2) {}
   QuantizedRow row() {
     return {.codes = codes.data(),
             .low = low.data(),
+            .wide = wide.data(),
             .scales = scales.data(),
             .sums = sums.data(),
             .half_sums = half_sums.data()};
   }
   Guarded<std::int8_t> codes, low;
+  Guarded<std::uint8_t> wide;
   Guarded<float> scales;
   Guarded<std::int32_t> sums, half_sums;
 };
@@ -47,8 +50,8 @@ using Quantize = void (*)(const float* x, std::size_t n, QuantizedRow out);
 Quantized quantized(Quantize quantize, const std::vector<float>& x) {
   Quantized out(x.size());
   quantize(x.data(), x.size(), out.row());
-  EXPECT_TRUE(out.codes.intact() && out.low.intact() && out.scales.intact() && out.sums.intact() &&
-              out.half_sums.intact())
+  EXPECT_TRUE(out.codes.intact() && out.low.intact() && out.wide.intact() && out.scales.intact() &&
+              out.sums.intact() && out.half_sums.intact())
       << x.size();
   return out;
 }
@@ -60,6 +63,7 @@ Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
 void expect_same(Quantized expected, Quantized actual) {
   EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
   EXPECT_EQ(difference(expected.low.span(), actual.low.span()), "");
+  EXPECT_EQ(difference(expected.wide.span(), actual.wide.span()), "");
   EXPECT_EQ(difference(expected.scales.span(), actual.scales.span()), "");
   EXPECT_EQ(difference(expected.sums.span(), actual.sums.span()), "");
   EXPECT_EQ(difference(expected.half_sums.span(), actual.half_sums.span()), "");
@@ -164,6 +168,13 @@ void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Ran
 void compare_quantize16(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
   const std::vector<float> x = with_odd_groups(n, kind, random);
   expect_same(quantized(kRowsReference.quantize16, x), quantized(kernels.quantize16, x));
+}
+
+void compare_quantize_mixed(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  const std::vector<float> x = with_odd_groups(n, kind, random);
+  expect_same(quantized(kRowsReference.quantize_mixed, x), quantized(kernels.quantize_mixed, x));
+  const std::vector<float> usual = floats(kind, n, random);
+  expect_same(quantized(kRowsReference.quantize_mixed, usual), quantized(kernels.quantize_mixed, usual));
 }
 
 struct Comparison {
@@ -372,7 +383,8 @@ TEST(RowKernels, QuantizationOfOddGroups) {
           SCOPED_TRACE(fmt::format("{} under {}, n {}, at {}", odd.what, name(isa), n, place));
           std::vector<float> x(n, odd.filler);
           x[place] = odd.odd;
-          for (const auto quantize : {kernel_set(isa).rows.quantize, kernel_set(isa).rows.quantize16}) {
+          const RowKernels& rows = kernel_set(isa).rows;
+          for (const auto quantize : {rows.quantize, rows.quantize16, rows.quantize_mixed}) {
             const Quantized out = quantized(quantize, x);
             const std::size_t group = place / kActivationGroup;
             const auto codes = out.codes.span().subspan(group * kActivationGroup, kActivationGroup);
@@ -383,7 +395,8 @@ TEST(RowKernels, QuantizationOfOddGroups) {
             else
               EXPECT_EQ(out.scales.span()[group], odd.scale);
           }
-          expect_same(quantized(kRowsReference, x), quantized(kernel_set(isa).rows, x));
+          expect_same(quantized(kRowsReference, x), quantized(rows, x));
+          expect_same(quantized(kRowsReference.quantize_mixed, x), quantized(rows.quantize_mixed, x));
           if (testing::Test::HasFailure()) return;
         }
 }
@@ -412,6 +425,39 @@ TEST(RowKernels, TwoPlanesHoldSixteenBits) {
     EXPECT_EQ(halves[0] + halves[1], out.sums.span()[group]);
   }
   EXPECT_GT(clamped, 0u) << "the clamp is met";
+}
+
+// A row whose groups differ: those whose squared maximum is above one and a half times the mean are
+// quantize16's, the others quantize's with what makes a code a high one.
+TEST(RowKernels, GroupsThatStandOutHaveSixteenBits) {
+  Random random(6);
+  constexpr std::size_t kGroups = 40;
+  std::vector<float> x = floats(Values::kNormal, kGroups * kActivationGroup, random);
+  std::vector<double> amax(kGroups);
+  double squares = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const std::size_t group = i / kActivationGroup;
+    x[i] *= std::exp(0.1f * static_cast<float>(group * 7 % kGroups));
+    amax[group] = std::max(amax[group], double{std::abs(x[i])});
+  }
+  for (double a : amax) squares += a * a;
+  Quantized mixed = quantized(kRowsReference.quantize_mixed, x);
+  Quantized wide = quantized(kRowsReference.quantize16, x), narrow = quantized(kRowsReference.quantize, x);
+  std::size_t standing_out = 0;
+  for (std::size_t group = 0; group < kGroups; ++group) {
+    const bool stands_out = amax[group] * amax[group] > 1.5 * squares / kGroups;
+    standing_out += stands_out;
+    EXPECT_EQ(mixed.wide.span()[group], stands_out);
+    Quantized& like = stands_out ? wide : narrow;
+    EXPECT_EQ(mixed.scales.span()[group] * (stands_out ? 1 : 256), like.scales.span()[group]);
+    EXPECT_EQ(mixed.sums.span()[group], like.sums.span()[group] * (stands_out ? 1 : 256));
+    for (std::size_t i = group * kActivationGroup; i < (group + 1) * kActivationGroup; ++i) {
+      EXPECT_EQ(mixed.codes.span()[i], like.codes.span()[i]);
+      EXPECT_EQ(mixed.low.span()[i], stands_out ? wide.low.span()[i] : 0);
+    }
+  }
+  EXPECT_GT(standing_out, 2u);
+  EXPECT_LT(standing_out, kGroups / 2);
 }
 
 }  // namespace

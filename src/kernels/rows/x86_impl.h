@@ -73,20 +73,12 @@ struct GroupCodes {
   float scale;
 };
 
-inline GroupCodes group_codes(F32x16 a, F32x16 b, float largest_code) {
-  const float amax = reduce_max(max(abs(a), abs(b)));
-  const bool finite = amax <= 3.402823466e38f;
-  if (finite && !(amax < kSmallestGroup)) {
+inline GroupCodes group_codes(F32x16 a, F32x16 b, float amax, float largest_code) {
+  if (amax >= kSmallestGroup && amax <= 3.402823466e38f) {
     const F32x16 inverse = set1(largest_code / amax);
-    a = round_nearest(mul(a, inverse));
-    b = round_nearest(mul(b, inverse));
-    const float any = reduce_add(add(a, b));  // max() may pass over a NaN, a sum cannot
-    if (any == any) return {a, b, amax / largest_code};
-  } else if (finite) {
-    const float any = reduce_add(add(a, b));
-    if (any == any) return {zero(), zero(), 0};
+    return {round_nearest(mul(a, inverse)), round_nearest(mul(b, inverse)), amax / largest_code};
   }
-  return {zero(), zero(), __builtin_nanf("")};
+  return {zero(), zero(), amax < kSmallestGroup ? 0 : __builtin_nanf("")};
 }
 
 // The 32 values from x[first] on, zeros past n.
@@ -105,21 +97,28 @@ struct GroupValues {
   }
 };
 
-// Integers whose sums are below 2^24: exact in any order.
-inline void store_sums(QuantizedRow out, std::size_t group, F32x16 a, F32x16 b) {
-  const auto first = static_cast<std::int32_t>(reduce_add(a)),
-             last = static_cast<std::int32_t>(reduce_add(b));
+// Integers whose sums are below 2^24: exact in any order. `step` is a power of two.
+inline void store_sums(QuantizedRow out, std::size_t group, F32x16 a, F32x16 b, std::int32_t step = 1) {
+  const auto first = static_cast<std::int32_t>(reduce_add(a)) * step,
+             last = static_cast<std::int32_t>(reduce_add(b)) * step;
   out.half_sums[group * 2] = first;
   out.half_sums[group * 2 + 1] = last;
   out.sums[group] = first + last;
 }
 
+inline GroupCodes store_high(const float* x, std::size_t n, std::size_t group, float amax, QuantizedRow out) {
+  const std::size_t first = group * kActivationGroup;
+  const GroupValues v(x, first, n);
+  const GroupCodes c = group_codes(v.a, v.b, amax, 127.0f);
+  store_as_int8(out.codes + first, c.a);
+  store_as_int8(out.codes + first + kWidth, c.b);
+  return c;
+}
+
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
   for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
     const GroupValues v(x, first, n);
-    const GroupCodes c = group_codes(v.a, v.b, 127.0f);
-    store_as_int8(out.codes + first, c.a);
-    store_as_int8(out.codes + first + kWidth, c.b);
+    const GroupCodes c = store_high(x, n, group, largest_magnitude(v.a, v.b), out);
     out.scales[group] = c.scale;
     store_sums(out, group, c.a, c.b);
   }
@@ -135,14 +134,53 @@ inline F32x16 store_planes(F32x16 code, std::int8_t* high, std::int8_t* low) {
   return fma(coarse, set1(kPlaneStep), fine);
 }
 
-void quantize16(const float* x, std::size_t n, QuantizedRow out) {
+inline void quantize_wide(const float* x, std::size_t n, std::size_t group, float amax, QuantizedRow out) {
+  const std::size_t first = group * kActivationGroup;
+  const GroupValues v(x, first, n);
+  const GroupCodes c = group_codes(v.a, v.b, amax, 127.0f * kPlaneStep);
+  const F32x16 a = store_planes(c.a, out.codes + first, out.low + first);
+  const F32x16 b = store_planes(c.b, out.codes + first + kWidth, out.low + first + kWidth);
+  out.wide[group] = 1;
+  out.scales[group] = c.scale;
+  store_sums(out, group, a, b);
+}
+
+inline void quantize_narrow(const float* x, std::size_t n, std::size_t group, float amax, QuantizedRow out) {
+  const GroupCodes c = store_high(x, n, group, amax, out);
+  store_as_int8(out.low + group * kActivationGroup, zero());
+  store_as_int8(out.low + group * kActivationGroup + kWidth, zero());
+  out.wide[group] = 0;
+  out.scales[group] = c.scale / kPlaneStep;
+  store_sums(out, group, c.a, c.b, static_cast<std::int32_t>(kPlaneStep));
+}
+
+// Writes the largest magnitude of each group to `amax`.
+inline void group_maxima(const float* x, std::size_t n, float* amax) {
   for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
     const GroupValues v(x, first, n);
-    const GroupCodes c = group_codes(v.a, v.b, 127.0f * kPlaneStep);
-    const F32x16 a = store_planes(c.a, out.codes + first, out.low + first);
-    const F32x16 b = store_planes(c.b, out.codes + first + kWidth, out.low + first + kWidth);
-    out.scales[group] = c.scale;
-    store_sums(out, group, a, b);
+    amax[group] = largest_magnitude(v.a, v.b);
+  }
+}
+
+void quantize16(const float* x, std::size_t n, QuantizedRow out) {
+  group_maxima(x, n, out.scales);
+  const std::size_t groups = (n + kActivationGroup - 1) / kActivationGroup;
+  for (std::size_t group = 0; group < groups; ++group) quantize_wide(x, n, group, out.scales[group], out);
+}
+
+void quantize_mixed(const float* x, std::size_t n, QuantizedRow out) {
+  group_maxima(x, n, out.scales);
+  const std::size_t groups = (n + kActivationGroup - 1) / kActivationGroup;
+  float squares = 0;
+  for (std::size_t group = 0; group < groups; ++group)
+    squares = squares + out.scales[group] * out.scales[group];
+  const float bound = kStandsOut * squares / static_cast<float>(groups);
+  for (std::size_t group = 0; group < groups; ++group) {
+    const float amax = out.scales[group];
+    if (amax * amax > bound)
+      quantize_wide(x, n, group, amax, out);
+    else
+      quantize_narrow(x, n, group, amax, out);
   }
 }
 

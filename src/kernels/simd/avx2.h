@@ -66,6 +66,16 @@ inline float reduce_add(F32x16 x) {
   return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
 }
 
+inline float largest_magnitude(F32x16 x, F32x16 y) {
+  const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
+  const auto bits = [&](__m256 v) { return _mm256_and_si256(_mm256_castps_si256(v), magnitude); };
+  const __m256i o =
+      _mm256_max_epi32(_mm256_max_epi32(bits(x.a), bits(x.b)), _mm256_max_epi32(bits(y.a), bits(y.b)));
+  const __m128i h = _mm_max_epi32(_mm256_castsi256_si128(o), _mm256_extracti128_si256(o, 1));
+  const __m128i q = _mm_max_epi32(h, _mm_shuffle_epi32(h, 0x4e));
+  return __builtin_bit_cast(float, _mm_cvtsi128_si32(_mm_max_epi32(q, _mm_shuffle_epi32(q, 0xb1))));
+}
+
 inline F32x16 keep_lanes(F32x16 x, std::uint32_t first, std::uint32_t end) {
   const __m256i lane_a = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
   const __m256i lane_b = _mm256_add_epi32(lane_a, _mm256_set1_epi32(8));
@@ -117,6 +127,11 @@ inline F32x16 to_float(I32x16 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtep
 inline I32x16 set1_int(std::int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 inline I32x16 add_int(I32x16 x, I32x16 y) { return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)}; }
 inline I32x16 times_256(I32x16 x) { return {_mm256_slli_epi32(x.a, 8), _mm256_slli_epi32(x.b, 8)}; }
+template <int log2>
+inline I32x16 less(I32x16 x, std::int32_t y) {
+  const __m256i product = _mm256_slli_epi32(_mm256_set1_epi32(y), log2);
+  return {_mm256_sub_epi32(x.a, product), _mm256_sub_epi32(x.b, product)};
+}
 inline Bytes64 load_bytes(const std::uint8_t* p) { return {load_256(p), load_256(p + 32)}; }
 inline Bytes64 low_nibbles(Bytes64 x) {
   const __m256i mask = _mm256_set1_epi8(0x0f);

@@ -56,6 +56,14 @@ inline float reduce_add(F32x16 a) {
   return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
 }
 
+// The largest magnitude of all lanes; not finite where one is not.
+inline float largest_magnitude(F32x16 a, F32x16 b) {
+  const __m512i magnitude = _mm512_set1_epi32(0x7fffffff);  // whose bits order like integers, NaN above all
+  const __m512i x = _mm512_and_si512(_mm512_castps_si512(a.v), magnitude);
+  const __m512i y = _mm512_and_si512(_mm512_castps_si512(b.v), magnitude);
+  return __builtin_bit_cast(float, _mm512_reduce_max_epi32(_mm512_max_epi32(x, y)));
+}
+
 // Lanes [first, end) of a, minus infinity elsewhere.
 inline F32x16 keep_lanes(F32x16 a, std::uint32_t first, std::uint32_t end) {
   const auto mask = static_cast<__mmask16>(((1u << end) - 1u) & ~((1u << first) - 1u));
@@ -96,6 +104,11 @@ inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline I32x16 set1_int(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
 inline I32x16 add_int(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline I32x16 times_256(I32x16 a) { return {_mm512_slli_epi32(a.v, 8)}; }
+// a - 2^log2 * x
+template <int log2>
+inline I32x16 less(I32x16 a, std::int32_t x) {
+  return {_mm512_sub_epi32(a.v, _mm512_slli_epi32(_mm512_set1_epi32(x), log2))};
+}
 inline Bytes64 load_bytes(const std::uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 inline Bytes64 low_nibbles(Bytes64 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(0x0f))}; }
 inline Bytes64 high_nibbles(Bytes64 a) {
