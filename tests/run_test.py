@@ -53,7 +53,7 @@ def data_folders(name, excluded):
     if not shared:
         raise NotRun(f"{name}: FOLIO_SHARED is not set")
     folder = pathlib.Path(shared) / name
-    if not folder.is_dir():
+    if not folder.exists():
         fail(f"FOLIO_SHARED is set and {folder} is missing")
     if not excluded:
         return [str(folder)]
@@ -113,7 +113,7 @@ def run(command):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--isa", choices=ISA_FLAGS, help="run under FOLIO_ISA=...")
-    parser.add_argument("--data", help="folder below $FOLIO_SHARED, passed to the program")
+    parser.add_argument("--data", help="folder or file below $FOLIO_SHARED, passed to the program")
     parser.add_argument("--except", dest="excluded", action="append", default=[], help="pass the others below --data")
     parser.add_argument("--model", action="store_true", help="needs the default model, named in FOLIO_TEST_MODEL")
     parser.add_argument("--cases", type=int, help="random cases of each RapidCheck property")

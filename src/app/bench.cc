@@ -180,6 +180,7 @@ Status run_bench(const BenchOptions& options, Console& console) {
   if (options.mode == BenchMode::kOverview) return overview(options, console);
   if (options.mode == BenchMode::kEngine) return engine_table(options, console);
   if (options.mode == BenchMode::kSlots) return slots_table(options, console);
+  if (options.mode == BenchMode::kPaging) return paging_table(options, console);
   FOLIO_TRY(session, open_session(options, console));
   return run_plans(session);
 }

@@ -149,10 +149,10 @@ void add_output_flags(CLI::App* app, BenchOptions& bench) {
   };
   const auto mode = [&bench](BenchMode wanted, const char* flag) {
     if (bench.mode != BenchMode::kRuns && bench.mode != wanted)
-      refuse(
-          fmt::format("{} and another table were both given; give one of --overview, --engine, --slots and "
-                      "--probe-only",
-                      flag));
+      refuse(fmt::format(
+          "{} and another table were both given; give one of --overview, --engine, --slots, --paging "
+          "and --probe-only",
+          flag));
     bench.mode = wanted;
   };
   add_switch(app, "--json", [format] { format(BenchFormat::kJson, "--json"); }, "one JSON object", group);
@@ -173,6 +173,10 @@ void add_output_flags(CLI::App* app, BenchOptions& bench) {
   add_switch(
       app, "--slots", [mode] { mode(BenchMode::kSlots, "--slots"); },
       "of that table how many sequences find room where contiguous slots\nwould hold 8; takes no model",
+      group);
+  add_switch(
+      app, "--paging", [mode] { mode(BenchMode::kPaging, "--paging"); },
+      "what blocks cost: attention over blocks that lie anywhere against one\nrun of memory; takes no model",
       group);
   add_text(
       app, "--trace", bench.trace, "FILE",
@@ -225,6 +229,9 @@ Status check_bench(const BenchOptions& bench) {
                 "--probe-only measures the machine and takes no model; leave one of them out");
   if (bench.mode == BenchMode::kSlots && !bench.model.empty())
     return fail(ErrorKind::kInvalid, "--slots counts blocks and takes no model; leave one of them out");
+  if (bench.mode == BenchMode::kPaging && !bench.model.empty())
+    return fail(ErrorKind::kInvalid,
+                "--paging has a shape of its own and takes no model; leave one of them out");
   if (!bench.trace.empty() && bench.mode != BenchMode::kEngine)
     return fail(ErrorKind::kInvalid, "--trace is replayed by --engine only; give both");
   if (bench.mode == BenchMode::kProbeOnly && bench.probing == Probing::kSkip)

@@ -77,6 +77,7 @@ TEST(BenchFlags, ListsReplaceTheDefaults) {
   EXPECT_EQ(bench({"--overview", "--json"}).mode, BenchMode::kOverview);
   EXPECT_EQ(bench({"--probe-only"}).mode, BenchMode::kProbeOnly);
   EXPECT_EQ(bench({"--slots"}).mode, BenchMode::kSlots);
+  EXPECT_EQ(bench({"--paging"}).mode, BenchMode::kPaging);
   EXPECT_EQ(bench({"--engine", "--trace", "t.jsonl"}).trace, "t.jsonl");
 }
 
@@ -102,9 +103,10 @@ TEST(BenchFlags, EveryRefusalIsOneSentenceThatNamesTheFlag) {
       {{"-t", "257"}, "--threads", "from 0 to 256"},
       {{"-r", "0"}, "--repetitions", "from 1 to 1000"},
       {{"--json", "--csv"}, "--csv", "one of --json and --csv"},
-      {{"--overview", "--probe-only"}, "--probe-only", "--engine, --slots and --probe-only"},
+      {{"--overview", "--probe-only"}, "--probe-only", "--slots, --paging and --probe-only"},
       {{"--engine", "--csv"}, "--csv", "--json"},
       {{"--slots", "m.gguf"}, "--slots", "no model"},
+      {{"--paging", "m.gguf"}, "--paging", "no model"},
       {{"--trace", "t.jsonl"}, "--trace", "--engine"},
       {{"--probe-only", "m.gguf"}, "--probe-only", "no model"},
       {{"--probe-only", "--no-probe"}, "--no-probe", "one of them"},

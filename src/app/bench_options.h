@@ -19,6 +19,7 @@ enum class BenchMode {
   kProbeOnly,  // the machine's limits alone; no model
   kEngine,     // one table: many at once, found prefixes, shared blocks, and what keeping track costs
   kSlots,      // its row about contiguous slots; no model
+  kPaging,     // attention over blocks against attention over one run of memory; no model
 };
 enum class Probing { kMeasure, kSkip };
 

@@ -106,6 +106,7 @@ Result<Json> measure(const BenchOptions& options, const std::string& path) {
                {"kv_arena_bytes", memory.kv_bytes},
                {"resident_bytes", memory.resident_bytes},
                {"peak_load_bytes", memory.peak_resident_bytes},
+               {"huge_page_bytes", memory.huge_page_bytes},
                {"prefill_512_tokens_per_s", prefill},
                {"limits", limits_fields(limits)}};
   FOLIO_TRY_STATUS(measure_decode(json, cached, options.repetitions, limits));
@@ -125,9 +126,11 @@ std::string text_of(const Json& j) {
   out += fmt::format("last-level cache read        {:8.1f} GB/s\n", limit("last_level_cache_bytes_per_s"));
   out += fmt::format("load                         {:8.3f} s   (first token after {:.3f} s)\n",
                      number("load_s"), number("first_token_s"));
-  out += fmt::format("resident after loading       {:8.0f} MB  (weights {:.0f} MB, peak {:.0f} MB)\n",
-                     number("resident_bytes") / 1e6, number("weights_bytes") / 1e6,
-                     number("peak_load_bytes") / 1e6);
+  out += fmt::format(
+      "resident after loading       {:8.0f} MB  (weights {:.0f} MB, peak {:.0f} MB; {:.0f} MB in huge "
+      "pages)\n",
+      number("resident_bytes") / 1e6, number("weights_bytes") / 1e6, number("peak_load_bytes") / 1e6,
+      number("huge_page_bytes") / 1e6);
   out +=
       fmt::format("prefill, {} tokens          {:8.1f} tok/s\n", kPrompt, number("prefill_512_tokens_per_s"));
   for (const Json& row : j["decode"])

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "app/bench_crowd.h"
+#include "app/bench_paging.h"
 #include "app/bench_report.h"
 #include "app/bench_serving.h"
 #include "app/bench_trace.h"
@@ -25,9 +26,9 @@ using Rows = std::vector<Row>;
 std::string percent(double share) { return fmt::format("{:.2f} %", 100 * share); }
 
 // The least time of a step of 64 decoding sequences of the shape of Llama-3.2-1B in Q4_0: its weights read
-// once, or its dots done at both planes, whichever takes longer.
+// once, or its dots done, whichever takes longer.
 double least_1b_step_s(const kernels::MachineLimits& limits) {
-  constexpr double kWeightBytes = 826'441'728, kRowOperations = 2 * 2 * 60'817'408.0 * 16;
+  constexpr double kWeightBytes = 826'441'728, kRowOperations = 2 * 60'817'408.0 * 16;
   return std::max(kWeightBytes / limits.memory.all_threads, 64 * kRowOperations / limits.int8.all_threads);
 }
 
@@ -193,6 +194,26 @@ Status engine_table(const BenchOptions& options, Console& console) {
   FOLIO_TRY_STATUS(add_saved_blocks(rows, *engine));
   FOLIO_TRY_STATUS(add_trace(rows, options.trace));
   print(rows, {{"machine", machine_fields()}, {"model", path}}, options, console);
+  return {};
+}
+
+Status paging_table(const BenchOptions& options, Console& console) {
+  FOLIO_TRY(measured, measure_paging(options));
+  Rows rows;
+  for (const PagingRow& row : measured)
+    rows.push_back(
+        {fmt::format("attention over blocks against one run, {} behind {}", row.name, row.positions),
+         fmt::format("{:+.2f} % ({:+.1f} to {:+.1f}), {:.1f} GB/s", 100 * (row.median() - 1),
+                     100 * (row.ratios.front() - 1), 100 * (row.ratios.back() - 1),
+                     row.bytes / row.paged_s / 1e9),
+         "<= 1 %",
+         {{"name", "paging"},
+          {"value", row.median()},
+          {"rows", row.rows},
+          {"positions", row.positions},
+          {"ratios", row.ratios},
+          {"bytes_per_s", row.bytes / row.paged_s}}});
+  print(rows, {{"machine", machine_fields()}}, options, console);
   return {};
 }
 

@@ -7,6 +7,8 @@
 namespace folio::app {
 namespace {
 
+constexpr int kMaxValues = 64;  // after one flag
+
 void add_switch(CLI::App* app, const ServeFlag& flag, Assignments& to) {
   const std::string name(flag.name);
   app->add_flag_callback(
@@ -19,6 +21,22 @@ void add_switch(CLI::App* app, const ServeFlag& flag, Assignments& to) {
       ->group("");
 }
 
+// With one value, taken as it is; a type that ends in "..." takes several.
+CLI::Option* add_option(CLI::App* app, const ServeFlag& flag, Assignments& to) {
+  const std::string name(flag.name), names = "--" + name + std::string(flag.aliases);
+  if (!flag.type.ends_with("..."))
+    return app->add_option_function<std::string>(
+        names, [name, &to](const std::string& value) { to.emplace_back(name, value); }, flag.help);
+  return app
+      ->add_option_function<std::vector<std::string>>(
+          names,
+          [name, &to](const std::vector<std::string>& values) {
+            for (const std::string& value : values) to.emplace_back(name, value);
+          },
+          flag.help)
+      ->expected(1, kMaxValues);
+}
+
 }  // namespace
 
 void define_serve(CLI::App* app, Assignments& to) {
@@ -28,13 +46,7 @@ void define_serve(CLI::App* app, Assignments& to) {
       add_switch(app, flag, to);
       continue;
     }
-    const std::string name(flag.name);
-    app->add_option_function<std::string>(
-           "--" + name + std::string(flag.aliases),
-           [name, &to](const std::string& value) { to.emplace_back(name, value); }, flag.help)
-        ->type_name(std::string(flag.type))
-        ->trigger_on_parse()
-        ->group(flag.group);
+    add_option(app, flag, to)->type_name(std::string(flag.type))->trigger_on_parse()->group(flag.group);
   }
   app->footer(
       "Examples:\n"

@@ -143,6 +143,16 @@ Result<Json> model_report(const std::string& path, const InspectOptions& options
   return report;
 }
 
+// What the arenas of weights, keys and values may count on.
+std::string huge_pages() {
+  const std::string mode = platform::huge_page_mode();
+  if (mode == "always" || mode == "madvise") return mode + ": the arenas get them";
+  if (mode == "never")
+    return "never: reading weights is slower; as root, echo madvise > "
+           "/sys/kernel/mm/transparent_hugepage/enabled";
+  return "unknown to this system";
+}
+
 Json cpu_report() {
   const platform::CpuFeatures& cpu = platform::cpu_features();
   Json built = Json::array(), available = Json::array();
@@ -166,6 +176,7 @@ Json cpu_report() {
           {"last_level_cache_bytes", cpu.last_level_cache_bytes},
           {"threads", platform::available_cpus()},
           {"available_memory_bytes", platform::available_bytes()},
+          {"huge_pages", huge_pages()},
           {"folio", {{"version", kVersion}, {"build", build_type()}, {"compiler", compiler()}}}};
 }
 

@@ -148,10 +148,9 @@ void add_model_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
       {"model", ",-m,MODEL", "PATH",
        "a GGUF file or a Hugging Face directory;\nwithout it: SmolLM2-135M-Instruct, which ./dev run fetches",
        group, text_to(o.model)});
-  flags.push_back(
-      {"served-model-name", "", "NAME",
-       "the name that requests give and answers say; may be given several times\n(default: the file's)",
-       group, texts_to("served-model-name", o.model_names)});
+  flags.push_back({"served-model-name", "", "NAME...",
+                   "the names that requests give, of which answers say the first\n(default: the file's)",
+                   group, texts_to("served-model-name", o.model_names)});
   flags.push_back({"chat-template", "", "FILE", "a Jinja template instead of the model's", group,
                    text_to(o.chat_template_file)});
   flags.push_back({"generation-config", "", "auto|vllm|PATH",

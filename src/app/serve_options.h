@@ -51,7 +51,7 @@ struct ServeOptions {
 struct ServeFlag {
   std::string_view name;     // "max-model-len"
   std::string_view aliases;  // ",-c,--ctx-size", or ",MODEL" for the argument without a name
-  std::string_view type;     // "N", "PATH", "a|b"; empty: a switch
+  std::string_view type;     // "N", "PATH", "a|b"; "X...": several after one name; empty: a switch
   std::string help, group;   // an empty group: not in --help
   // All values of one source, at least one; what a stronger source says replaces them.
   std::function<Status(std::span<const std::string>)> set;

@@ -80,6 +80,7 @@ TEST(ServeOptions, FlagsReachTheirPlaces) {
                                 "b",
                                 "--served-model-name",
                                 "x",
+                                "y",
                                 "--max-num-seqs",
                                 "3",
                                 "--no-enable-chunked-prefill",
@@ -93,6 +94,7 @@ TEST(ServeOptions, FlagsReachTheirPlaces) {
   EXPECT_EQ(o.engine.block_tokens, 32u);
   EXPECT_EQ(o.kv_bytes, std::size_t{2} << 30);
   EXPECT_THAT(o.api_keys, ElementsAre("a", "b"));
+  EXPECT_THAT(o.model_names, ElementsAre("x", "y"));
   EXPECT_THAT(o.allowed_origins, ElementsAre("p", "q"));
   EXPECT_EQ(o.engine.max_num_seqs, 3u);
   EXPECT_EQ(o.engine.chunked_prefill, scheduler::ChunkedPrefill::kOff);

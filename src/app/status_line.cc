@@ -72,15 +72,16 @@ std::string format_session(const engine::Engine& engine, const ChatSession& sess
   return fmt::format(
       "session   {}; {} of prompts, {} of them from the cache; {} generated\n"
       "KV cache  {} of {} in all: {} cached, {} in use, {} free; {} evicted so far\n"
-      "memory    {} weights, {} reserved for KV; {} resident, {} at the peak\n"
+      "memory    {} weights, {} reserved for KV; {} resident ({} in huge pages), {} at the peak\n"
       "context   {}; kernels {}, {}",
       plural(totals.answers, "answer"), plural(totals.prompt_tokens, "token"),
       format_count(totals.cached_tokens), format_count(totals.generated_tokens), plural(kv.blocks, "block"),
       format_bytes(kv.block_bytes * kv.blocks), format_count(kv.cached_blocks),
       format_count(kv.in_use_blocks), format_count(kv.free_blocks), format_count(kv.evicted_blocks),
       format_bytes(memory.weight_bytes), format_bytes(memory.kv_bytes), format_bytes(memory.resident_bytes),
-      format_bytes(memory.peak_resident_bytes), plural(engine.context_tokens(), "token"),
-      kernels::name(engine.isa()), plural(static_cast<std::uint64_t>(engine.threads()), "thread"));
+      format_bytes(memory.huge_page_bytes), format_bytes(memory.peak_resident_bytes),
+      plural(engine.context_tokens(), "token"), kernels::name(engine.isa()),
+      plural(static_cast<std::uint64_t>(engine.threads()), "thread"));
 }
 
 std::string format_engine(const engine::Engine& engine, const std::string& model_path, double load_s) {

@@ -148,7 +148,8 @@ MemoryUse Engine::memory_use() const {
   return {.weight_bytes = parts_.model->weight_bytes(),
           .kv_bytes = parts_.cache->memory().size(),
           .resident_bytes = platform::resident_bytes(),
-          .peak_resident_bytes = platform::peak_resident_bytes()};
+          .peak_resident_bytes = platform::peak_resident_bytes(),
+          .huge_page_bytes = platform::huge_page_bytes()};
 }
 
 }  // namespace folio::engine

@@ -50,6 +50,7 @@ struct Job {
 
 struct MemoryUse {
   std::size_t weight_bytes, kv_bytes, resident_bytes, peak_resident_bytes;
+  std::size_t huge_page_bytes;  // of resident_bytes
 };
 
 class Engine {

@@ -89,6 +89,15 @@ std::vector<TaggedBytes> arena_bytes() {
 
 std::size_t resident_bytes() { return labelled_kib("/proc/self/status", "VmRSS:"); }
 std::size_t peak_resident_bytes() { return labelled_kib("/proc/self/status", "VmHWM:"); }
+std::size_t huge_page_bytes() { return labelled_kib("/proc/self/smaps_rollup", "AnonHugePages:"); }
+
+std::string huge_page_mode() {
+  std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");  // "always [madvise] never"
+  std::string word;
+  while (file >> word)
+    if (word.starts_with('[') && word.ends_with(']')) return word.substr(1, word.size() - 2);
+  return {};
+}
 
 std::size_t available_bytes() {
   const std::size_t system = labelled_kib("/proc/meminfo", "MemAvailable:");

@@ -41,6 +41,9 @@ std::vector<TaggedBytes> arena_bytes();
 
 std::size_t resident_bytes();       // this process now (VmRSS)
 std::size_t peak_resident_bytes();  // the most it ever was (VmHWM)
+std::size_t huge_page_bytes();      // of it, in transparent huge pages now (AnonHugePages); 0 where unknown
+// Whether the system gives huge pages to arenas: "always" and "madvise" do, "never" does not; empty: unknown.
+std::string huge_page_mode();
 // What may still be allocated: the least of the system's available memory and the cgroup's limit less its
 // use.
 std::size_t available_bytes();

@@ -149,6 +149,12 @@ class Bench(Case):
         traces = [(row["capacity_percent"], row["eviction"], row["hit_blocks"]) for row in report["rows"] if row["name"] == "trace"]
         self.assertEqual(traces, [(10, "lru", 0), (10, "cost", 0), (30, "lru", 0), (30, "cost", 0), (100, "lru", 2), (100, "cost", 2)])
 
+    def test_blocks_and_one_run_of_memory_give_the_same_bits(self):
+        rows = self.report("--paging")["rows"]  # which fails if they do not
+        self.assertEqual([(row["rows"], row["positions"], len(row["ratios"])) for row in rows], [(1, 4096, 21), (32, 4096, 21)])
+        for row in rows:
+            self.assertEqual(row["value"], sorted(row["ratios"])[10])
+
     def test_slots_need_no_model(self):
         result = self.folio("bench", "--slots")
         self.assertEqual((result.returncode, result.stderr), (0, b""))
@@ -165,6 +171,10 @@ class Bench(Case):
         for key in ("load_s", "first_token_s", "weights_bytes", "kv_arena_bytes", "resident_bytes", "peak_load_bytes",
                     "prefill_512_tokens_per_s"):
             self.assertGreater(report[key], 0, key)
+        with open("/sys/kernel/mm/transparent_hugepage/enabled") as enabled:
+            never = "[never]" in enabled.read()
+        self.assertEqual(report["huge_page_bytes"] == 0, never)
+        self.assertLessEqual(report["huge_page_bytes"], report["resident_bytes"])
         self.assertEqual([row["context"] for row in report["decode"]], [128, 2048])
         self.assertEqual([row["context"] for row in report["cache_worth"]], [128, 512, 2048])
         for row in report["decode"]:

@@ -135,11 +135,12 @@ class Tls(program.Case):
                 for connection in connections:
                     connection.sendall(post("/v1/completions", STORY | {"stream": True, "max_tokens": 450, "ignore_eos": True, "n": 16}))
                     connection.recv(10)
+                wait_until(lambda: server.metric("vllm:num_requests_running") > 0, what="the start")
                 for connection in connections:
                     how(connection)
                     connection.close()
-                wait_until(lambda: server.metric("vllm:num_requests_running") == 0)
-                self.assertGreater(server.metric("vllm:request_success_total", finished_reason="abort"), aborted)
+                wait_until(lambda: server.metric("vllm:request_success_total", finished_reason="abort") > aborted, what="an abort")
+                wait_until(lambda: server.metric("vllm:num_requests_running") == 0, what="the end")
 
     def test_many_at_once(self):
         with self.serve() as server:
