@@ -145,7 +145,8 @@ def main():
         arguments += fuzz_arguments(program, options.fuzz_seconds)
     os.environ.setdefault("ASAN_OPTIONS", "detect_stack_use_after_return=1:strict_string_checks=1")
     os.environ.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
-    os.environ.setdefault("TSAN_OPTIONS", "halt_on_error=1")
+    suppressions = pathlib.Path(__file__).resolve().parent / "tsan_suppressions.txt"
+    os.environ.setdefault("TSAN_OPTIONS", f"halt_on_error=1:suppressions={suppressions}")
     command = [str(program), *arguments]
     if any(pathlib.Path(word).parent.name == "build-tsan" for word in command):
         command = without_address_randomisation(command)
