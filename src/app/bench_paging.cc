@@ -158,6 +158,7 @@ Result<std::vector<PagingRow>> measure_paging(const BenchOptions& options) {
   const kernels::KvType type = options.kv_types.front().value_or(engine::default_kv_type(isa));
   std::mt19937_64 rng(7);
   std::vector<BlockId> anywhere;
+  anywhere.reserve(kTiles);
   for (std::uint32_t i = 0; i < kTiles; ++i) anywhere.push_back(BlockId{i});
   for (std::size_t i = kTiles; i > 1; --i) std::swap(anywhere[i - 1], anywhere[rng() % i]);
   FOLIO_TRY(paged, make_kv(type, 1, std::move(anywhere)));
