@@ -10,6 +10,8 @@
 #include "kernels/attention/attention.h"
 #include "kernels/isa.h"
 #include "kernels/kernel_set.h"
+#include "kv/kv_geometry.h"
+#include "kv/kv_view.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
 #include "platform/thread_pool.h"
@@ -19,80 +21,72 @@ namespace {
 
 constexpr std::size_t kLayers = 16, kHeads = 32, kKvHeads = 8, kDim = 64, kPositions = 4096;
 constexpr std::size_t kPairs = 21;
-constexpr std::size_t kTiles = kPositions / kernels::kTileTokens;
+constexpr std::size_t kBlocks = kPositions / kv::kDefaultBlockTokens;
 
-// Keys and values of one sequence, all layers of a block together as in the cache.
+// Between -0.125 and 0.125.
+float random_number(std::mt19937_64& rng) { return static_cast<float>(rng() % 2001) / 8000.0F - 0.125F; }
+
+// Keys and values of one sequence: the shape in blocks of the cache, or (`whole`) a layer's in one run.
 struct Kv {
   platform::Arena memory;
-  kernels::KvLayerView view;
+  kernels::KvLayerView first_layer;
   std::size_t layer_bytes;
   std::vector<BlockId> blocks;
 
   kernels::KvLayerView layer(std::size_t i) const {
-    kernels::KvLayerView at = view;
+    kernels::KvLayerView at = first_layer;
     at.memory += i * layer_bytes;
     return at;
   }
+  kernels::KvSlot slot(std::size_t position) const {
+    const std::size_t block_tokens = first_layer.tiles_per_block * kernels::kTileTokens;
+    return {.block = blocks[position / block_tokens],
+            .offset = static_cast<std::uint32_t>(position % block_tokens)};
+  }
 };
 
-Result<Kv> make_kv(kernels::KvType type, std::size_t tiles_per_block, std::vector<BlockId> blocks) {
-  Kv kv{.memory = {}, .view = {}, .layer_bytes = 0, .blocks = std::move(blocks)};
-  kernels::KvLayerView& view = kv.view;
-  view.tiles_per_block = tiles_per_block;
-  view.key_tile_bytes = kernels::key_tile_bytes(type, kDim);
-  view.value_tile_bytes = kernels::value_tile_bytes(type, kDim);
-  view.key_head_bytes = tiles_per_block * view.key_tile_bytes;
-  view.value_head_bytes = tiles_per_block * view.value_tile_bytes;
-  view.key_offset = 0;
-  view.value_offset = kKvHeads * view.key_head_bytes;
-  kv.layer_bytes = kKvHeads * (view.key_head_bytes + view.value_head_bytes);
-  view.block_bytes = kLayers * kv.layer_bytes;
-  view.kv_heads = kKvHeads;
-  view.key_dim = view.value_dim = kDim;
-  view.type = type;
-  FOLIO_TRY(memory, platform::Arena::create(kv.blocks.size() * view.block_bytes, "benchmark"));
-  kv.memory = std::move(memory);
-  view.memory = kv.memory.data();
+Result<Kv> in_blocks(const kv::KvGeometry& geometry, std::vector<BlockId> blocks) {
+  FOLIO_TRY(memory, platform::Arena::create(blocks.size() * geometry.block_bytes(), "benchmark"));
+  const std::span<std::byte> bytes(memory.data(), memory.size());
+  return Kv{.memory = std::move(memory),
+            .first_layer = kv::layer_view(geometry, bytes, 0),
+            .layer_bytes = geometry.layer_bytes(),
+            .blocks = std::move(blocks)};
+}
+
+// As if a block held all positions.
+Result<Kv> in_one_run(const kv::KvGeometry& geometry) {
+  FOLIO_TRY(kv, in_blocks(geometry, std::vector<BlockId>(kBlocks, BlockId{0})));
+  kernels::KvLayerView& view = kv.first_layer;
+  view.tiles_per_block *= kBlocks;
+  view.block_bytes *= kBlocks;
+  view.key_head_bytes *= kBlocks;
+  view.value_head_bytes *= kBlocks;
+  view.value_offset *= kBlocks;
+  kv.layer_bytes *= kBlocks;
   return kv;
 }
 
-// Where tile `tile` of a head lies: keys, then values.
-std::pair<std::byte*, std::byte*> tile_of(const Kv& kv, std::size_t layer, std::size_t head,
-                                          std::size_t tile) {
-  const kernels::KvLayerView view = kv.layer(layer);
-  std::byte* const block = view.memory + raw(kv.blocks[tile / view.tiles_per_block]) * view.block_bytes;
-  const std::size_t in_block = tile % view.tiles_per_block;
-  return {block + view.key_offset + head * view.key_head_bytes + in_block * view.key_tile_bytes,
-          block + view.value_offset + head * view.value_head_bytes + in_block * view.value_tile_bytes};
-}
-
-// The same random numbers, of magnitudes from 2^-3 to 2 in any of the types, in both.
-void fill(std::mt19937_64& rng, const Kv& a, const Kv& b) {
-  const std::size_t bytes = a.view.key_tile_bytes, element = kernels::element_bytes(a.view.type);
-  std::vector<std::byte> tile(bytes);
-  const auto draw = [&] {
-    for (std::size_t at = 0; at < bytes; at += element) {
-      const auto random = static_cast<std::uint32_t>(rng());
-      const std::uint32_t exponent =
-          a.view.type == kernels::KvType::kF16 ? 12 + random % 4 : 124 + random % 4;
-      const std::uint32_t number = a.view.type == kernels::KvType::kF16
-                                       ? (random & 0x83ff0000u) >> 16 | exponent << 10
-                                       : (random & 0x807f0000u) | exponent << 23;
-      const std::uint32_t stored = a.view.type == kernels::KvType::kBF16 ? number >> 16 : number;
-      std::memcpy(tile.data() + at, &stored, element);
-    }
-  };
+// Random keys and values, the same in both.
+void fill(const kernels::AttentionKernels& kernels, const Kv& a, const Kv& b) {
+  std::mt19937_64 rng(7);
+  std::vector<float> keys(kKvHeads * kDim), values(kKvHeads * kDim);
   for (std::size_t layer = 0; layer < kLayers; ++layer)
-    for (std::size_t head = 0; head < kKvHeads; ++head)
-      for (std::size_t i = 0; i < kTiles; ++i) {
-        const auto [a_keys, a_values] = tile_of(a, layer, head, i);
-        const auto [b_keys, b_values] = tile_of(b, layer, head, i);
-        for (const auto& [to, also] : {std::pair(a_keys, b_keys), std::pair(a_values, b_values)}) {
-          draw();
-          std::memcpy(to, tile.data(), bytes);
-          std::memcpy(also, tile.data(), bytes);
-        }
+    for (std::size_t position = 0; position < kPositions; ++position) {
+      for (float& x : keys) x = random_number(rng);
+      for (float& x : values) x = random_number(rng);
+      for (const Kv* kv : {&a, &b}) {
+        const kernels::KvSlot slot = kv->slot(position);
+        kernels::store_kv_row(kernels,
+                              {.kv = kv->layer(layer),
+                               .keys = keys.data(),
+                               .values = values.data(),
+                               .key_stride = keys.size(),
+                               .value_stride = values.size(),
+                               .slots = {&slot, 1}},
+                              0);
       }
+    }
 }
 
 class Runner {
@@ -104,7 +98,7 @@ class Runner {
         rows_(rows),
         queries_(rows * kHeads * kDim) {
     std::mt19937_64 rng(11);
-    for (float& x : queries_) x = static_cast<float>(rng() % 2001) / 8000.0F - 0.125F;
+    for (float& x : queries_) x = random_number(rng);
   }
 
   // Seconds of a pass over all layers; `out` is the last layer's result.
@@ -145,7 +139,7 @@ Status measure(PagingRow& row, Runner& runner, const Kv& paged, const Kv& whole)
   std::ranges::sort(row.ratios);
   std::ranges::sort(paged_s);
   row.paged_s = paged_s[paged_s.size() / 2];
-  row.bytes = static_cast<double>(kLayers * paged.layer_bytes * paged.blocks.size());
+  row.bytes = static_cast<double>(paged.memory.size());
   return {};
 }
 
@@ -156,20 +150,26 @@ Result<std::vector<PagingRow>> measure_paging(const BenchOptions& options) {
   const int wanted = options.threads.front();
   const int threads = wanted == 0 ? platform::available_cpus() : wanted;
   const kernels::KvType type = options.kv_types.front().value_or(engine::default_kv_type(isa));
-  std::mt19937_64 rng(7);
+  const kernels::AttentionKernels& kernels = kernels::kernel_set(isa).attention;
+  FOLIO_TRY(geometry, kv::KvGeometry::create({.layers = kLayers,
+                                              .kv_heads = kKvHeads,
+                                              .key_dim = kDim,
+                                              .value_dim = kDim,
+                                              .type = type,
+                                              .block_tokens = kv::kDefaultBlockTokens}));
   std::vector<BlockId> anywhere;
-  anywhere.reserve(kTiles);
-  for (std::uint32_t i = 0; i < kTiles; ++i) anywhere.push_back(BlockId{i});
-  for (std::size_t i = kTiles; i > 1; --i) std::swap(anywhere[i - 1], anywhere[rng() % i]);
-  FOLIO_TRY(paged, make_kv(type, 1, std::move(anywhere)));
-  FOLIO_TRY(whole, make_kv(type, kTiles, {BlockId{0}}));
-  fill(rng, paged, whole);
+  anywhere.reserve(kBlocks);
+  for (std::uint32_t i = 0; i < kBlocks; ++i) anywhere.push_back(BlockId{i});
+  std::ranges::shuffle(anywhere, std::mt19937_64(7));
+  FOLIO_TRY(paged, in_blocks(geometry, std::move(anywhere)));
+  FOLIO_TRY(whole, in_one_run(geometry));
+  fill(kernels, paged, whole);
   std::vector<PagingRow> rows = {
       {.name = "a decoded token", .rows = 1, .positions = kPositions, .ratios = {}},
       {.name = "32 of a prompt", .rows = 32, .positions = kPositions, .ratios = {}}};
   for (PagingRow& row : rows) {
     FOLIO_TRY(plan, kernels::AttentionPlan::create(threads, kDim, kPositions));
-    Runner runner(kernels::kernel_set(isa).attention, std::move(plan), threads, row.rows);
+    Runner runner(kernels, std::move(plan), threads, row.rows);
     FOLIO_TRY_STATUS(measure(row, runner, paged, whole));
   }
   return rows;

@@ -175,17 +175,14 @@ class TestActivations {
       : columns_(columns),
         planes_(kernels::activation_planes(arithmetic)),
         stride_(columns + 3),
-        groups_((columns + 31) / 32),
+        groups_(kernels::activation_groups(columns)),
         values_(rows * stride_, std::nanf("")),
         codes_(rows * planes_ * groups_ * 32),
         wide_(rows * groups_),
         scales_(rows * groups_),
         sums_(rows * groups_),
         half_sums_(rows * groups_ * 2) {
-    const kernels::RowKernels& kernels = kernels::kRowsReference;
-    const auto quantize = arithmetic == kernels::Arithmetic::kMixed   ? kernels.quantize_mixed
-                          : arithmetic == kernels::Arithmetic::kInt16 ? kernels.quantize16
-                                                                      : kernels.quantize;
+    const auto quantize = kernels::quantizer(kernels::kRowsReference, arithmetic);
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
       std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32;

@@ -75,6 +75,17 @@ std::size_t task_panels(const MatrixShape& shape, std::size_t rows, int threads)
 
 }  // namespace
 
+auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize) {
+  switch (arithmetic) {
+    case Arithmetic::kMixed:
+      return kernels.quantize_mixed;
+    case Arithmetic::kInt16:
+      return kernels.quantize16;
+    default:
+      return kernels.quantize;
+  }
+}
+
 Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns,
                                             Arithmetic arithmetic) {
   QuantizedRows rows;
@@ -83,7 +94,7 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
   // A line more than whole lines: at a power of two the rows of a tile would lie in one set of the
   // first-level cache.
   rows.code_stride_ = (max_columns + 63) / 64 * 64 + 64;
-  rows.group_stride_ = (max_columns + kActivationGroup - 1) / kActivationGroup;
+  rows.group_stride_ = activation_groups(max_columns);
   const std::size_t groups = max_rows * rows.group_stride_;
   FOLIO_TRY(codes, platform::Arena::create(max_rows * planes * rows.code_stride_, "activations"));
   FOLIO_TRY(scales, platform::Arena::create(groups * sizeof(float), "activations"));
@@ -110,10 +121,7 @@ QuantizedRow QuantizedRows::row(std::size_t index) const {
 
 void QuantizedRows::fill_row(const RowKernels& kernels, const float* x, std::size_t index,
                              std::size_t columns) {
-  const auto quantize = arithmetic_ == Arithmetic::kMixed   ? kernels.quantize_mixed
-                        : arithmetic_ == Arithmetic::kInt16 ? kernels.quantize16
-                                                            : kernels.quantize;
-  quantize(x, columns, row(index));
+  quantizer(kernels, arithmetic_)(x, columns, row(index));
 }
 
 void QuantizedRows::describe(ActivationRows& rows) const {

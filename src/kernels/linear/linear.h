@@ -14,6 +14,9 @@
 
 namespace folio::kernels {
 
+// The kernel that makes a row's codes for an arithmetic.
+auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize);
+
 // The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes.
 // Arithmetics of two planes hold the high bits and the low bits apart.
 // One object serves all layers in turn; nothing is allocated after creation.

@@ -73,10 +73,8 @@ void quantize_group(const float* x, std::size_t n, std::size_t group, float larg
   out.sums[group] = halves[0] + halves[1];
 }
 
-std::size_t groups_of(std::size_t n) { return (n + kActivationGroup - 1) / kActivationGroup; }
-
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  for (std::size_t group = 0; group < groups_of(n); ++group)
+  for (std::size_t group = 0; group < activation_groups(n); ++group)
     quantize_group(x, n, group, 127.0f, out, [&](std::size_t i, float c) {
       out.codes[i] = static_cast<std::int8_t>(c);
       return std::int32_t{out.codes[i]};
@@ -104,17 +102,17 @@ void quantize_narrow(const float* x, std::size_t n, std::size_t group, Quantized
 }
 
 void quantize16(const float* x, std::size_t n, QuantizedRow out) {
-  for (std::size_t group = 0; group < groups_of(n); ++group) quantize_wide(x, n, group, out);
+  for (std::size_t group = 0; group < activation_groups(n); ++group) quantize_wide(x, n, group, out);
 }
 
 void quantize_mixed(const float* x, std::size_t n, QuantizedRow out) {
   float squares = 0;
-  for (std::size_t group = 0; group < groups_of(n); ++group) {
+  for (std::size_t group = 0; group < activation_groups(n); ++group) {
     const float amax = group_amax(x, n, group * kActivationGroup);
     squares = squares + amax * amax;
   }
-  const float bound = kStandsOut * squares / static_cast<float>(groups_of(n));
-  for (std::size_t group = 0; group < groups_of(n); ++group) {
+  const float bound = kStandsOut * squares / static_cast<float>(activation_groups(n));
+  for (std::size_t group = 0; group < activation_groups(n); ++group) {
     const float amax = group_amax(x, n, group * kActivationGroup);
     if (amax * amax > bound)
       quantize_wide(x, n, group, out);

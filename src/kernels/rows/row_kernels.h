@@ -10,12 +10,11 @@
 //   quantize16     about 16 bits in two int8 planes: c = round(x * (32512 / amax)), scale = amax / 32512,
 //                  high = round(c / 256), ties to even, low = c - 256 high, clamped to [-127, 127], so that
 //                  every code of either plane has a negative. Groups of zeros or not finite as above.
-//   quantize_mixed two planes, but only a group that stands out in its row has sixteen bits as above: one
-//   whose
-//                  amax^2 is more than kStandsOut times their mean over the row's groups (none, if the mean
-//                  is not finite). Of the others high is quantize's code, low is zero and the scale
-//                  quantize's / 256. What int8 loses of a row is the sum of its groups' amax^2, and few
-//                  groups hold most of it.
+//   quantize_mixed two planes, but only a group that stands out in its row has sixteen bits as above: its
+//                  amax^2 is more than kStandsOut times the mean of that over the row's groups (no group,
+//                  if the mean is not finite). Of the others high is quantize's code, low is zero and the
+//                  scale quantize's / 256. What int8 loses of a row is the sum of its groups' amax^2, and
+//                  few groups hold most of it.
 #pragma once
 
 #include <cstddef>
@@ -28,6 +27,11 @@ inline constexpr float kSmallestGroup = 1e-30f;
 
 inline constexpr float kPlaneStep = 256.0f;  // low codes in one high code
 inline constexpr float kStandsOut = 1.5f;
+
+// Groups of a row of n values; the last may be cut short.
+[[gnu::always_inline]] constexpr std::size_t activation_groups(std::size_t n) {
+  return (n + kActivationGroup - 1) / kActivationGroup;
+}
 
 // One row of activations as int8: value i = codes[i] * scales[i / 32], or (256 codes[i] + low[i]) * scales[i
 // / 32].

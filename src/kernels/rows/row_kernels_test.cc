@@ -25,10 +25,10 @@ using test::Values;
 
 struct Quantized {
   explicit Quantized(std::size_t n)
-      : codes((n + kActivationGroup - 1) / kActivationGroup * kActivationGroup),
+      : codes(activation_groups(n) * kActivationGroup),
         low(codes.span().size()),
-        wide((n + kActivationGroup - 1) / kActivationGroup),
-        scales((n + kActivationGroup - 1) / kActivationGroup),
+        wide(activation_groups(n)),
+        scales(activation_groups(n)),
         sums(scales.span().size()),
         half_sums(scales.span().size() * 2) {}
   QuantizedRow row() {

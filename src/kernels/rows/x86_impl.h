@@ -106,22 +106,28 @@ inline void store_sums(QuantizedRow out, std::size_t group, F32x16 a, F32x16 b, 
   out.sums[group] = first + last;
 }
 
-inline GroupCodes store_high(const float* x, std::size_t n, std::size_t group, float amax, QuantizedRow out) {
-  const std::size_t first = group * kActivationGroup;
-  const GroupValues v(x, first, n);
+// Writes group `group` of a row as int8.
+inline GroupCodes store_high(const GroupValues& v, std::size_t group, float amax, QuantizedRow out) {
   const GroupCodes c = group_codes(v.a, v.b, amax, 127.0f);
-  store_as_int8(out.codes + first, c.a);
-  store_as_int8(out.codes + first + kWidth, c.b);
+  std::int8_t* const codes = out.codes + group * kActivationGroup;
+  store_as_int8(codes, c.a);
+  store_as_int8(codes + kWidth, c.b);
   return c;
 }
 
+// Calls visit(group, its values) for the groups of a row.
+template <typename Visit>
+inline void for_groups(const float* x, std::size_t n, Visit visit) {
+  for (std::size_t group = 0; group < activation_groups(n); ++group)
+    visit(group, GroupValues(x, group * kActivationGroup, n));
+}
+
 void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
-    const GroupValues v(x, first, n);
-    const GroupCodes c = store_high(x, n, group, largest_magnitude(v.a, v.b), out);
+  for_groups(x, n, [&](std::size_t group, const GroupValues& v) {
+    const GroupCodes c = store_high(v, group, largest_magnitude(v.a, v.b), out);
     out.scales[group] = c.scale;
     store_sums(out, group, c.a, c.b);
-  }
+  });
 }
 
 // Writes both planes of sixteen codes and returns what they hold together.
@@ -134,9 +140,8 @@ inline F32x16 store_planes(F32x16 code, std::int8_t* high, std::int8_t* low) {
   return fma(coarse, set1(kPlaneStep), fine);
 }
 
-inline void quantize_wide(const float* x, std::size_t n, std::size_t group, float amax, QuantizedRow out) {
+inline void quantize_wide(const GroupValues& v, std::size_t group, float amax, QuantizedRow out) {
   const std::size_t first = group * kActivationGroup;
-  const GroupValues v(x, first, n);
   const GroupCodes c = group_codes(v.a, v.b, amax, 127.0f * kPlaneStep);
   const F32x16 a = store_planes(c.a, out.codes + first, out.low + first);
   const F32x16 b = store_planes(c.b, out.codes + first + kWidth, out.low + first + kWidth);
@@ -145,8 +150,8 @@ inline void quantize_wide(const float* x, std::size_t n, std::size_t group, floa
   store_sums(out, group, a, b);
 }
 
-inline void quantize_narrow(const float* x, std::size_t n, std::size_t group, float amax, QuantizedRow out) {
-  const GroupCodes c = store_high(x, n, group, amax, out);
+inline void quantize_narrow(const GroupValues& v, std::size_t group, float amax, QuantizedRow out) {
+  const GroupCodes c = store_high(v, group, amax, out);
   store_as_int8(out.low + group * kActivationGroup, zero());
   store_as_int8(out.low + group * kActivationGroup + kWidth, zero());
   out.wide[group] = 0;
@@ -154,34 +159,26 @@ inline void quantize_narrow(const float* x, std::size_t n, std::size_t group, fl
   store_sums(out, group, c.a, c.b, static_cast<std::int32_t>(kPlaneStep));
 }
 
-// Writes the largest magnitude of each group to `amax`.
-inline void group_maxima(const float* x, std::size_t n, float* amax) {
-  for (std::size_t first = 0, group = 0; first < n; first += kActivationGroup, ++group) {
-    const GroupValues v(x, first, n);
-    amax[group] = largest_magnitude(v.a, v.b);
-  }
-}
-
 void quantize16(const float* x, std::size_t n, QuantizedRow out) {
-  group_maxima(x, n, out.scales);
-  const std::size_t groups = (n + kActivationGroup - 1) / kActivationGroup;
-  for (std::size_t group = 0; group < groups; ++group) quantize_wide(x, n, group, out.scales[group], out);
+  for_groups(x, n, [&](std::size_t group, const GroupValues& v) {
+    quantize_wide(v, group, largest_magnitude(v.a, v.b), out);
+  });
 }
 
 void quantize_mixed(const float* x, std::size_t n, QuantizedRow out) {
-  group_maxima(x, n, out.scales);
-  const std::size_t groups = (n + kActivationGroup - 1) / kActivationGroup;
   float squares = 0;
-  for (std::size_t group = 0; group < groups; ++group)
-    squares = squares + out.scales[group] * out.scales[group];
-  const float bound = kStandsOut * squares / static_cast<float>(groups);
-  for (std::size_t group = 0; group < groups; ++group) {
+  for_groups(x, n, [&](std::size_t group, const GroupValues& v) {
+    const float amax = out.scales[group] = largest_magnitude(v.a, v.b);
+    squares = squares + amax * amax;
+  });
+  const float bound = kStandsOut * squares / static_cast<float>(activation_groups(n));
+  for_groups(x, n, [&](std::size_t group, const GroupValues& v) {
     const float amax = out.scales[group];
     if (amax * amax > bound)
-      quantize_wide(x, n, group, amax, out);
+      quantize_wide(v, group, amax, out);
     else
-      quantize_narrow(x, n, group, amax, out);
-  }
+      quantize_narrow(v, group, amax, out);
+  });
 }
 
 }  // namespace
