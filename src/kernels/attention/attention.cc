@@ -8,8 +8,7 @@
 namespace folio::kernels {
 namespace {
 
-constexpr std::size_t kTaskQueries = 64;
-constexpr std::size_t kTasksPerThread = 3;  // with fewer, the splits of a task are shared out as well
+constexpr std::size_t kTaskQueries = 64;                      // of all its heads
 constexpr std::size_t kPartialBytes = std::size_t{64} << 20;  // address space; touched only as far as used
 
 struct Visible {
@@ -54,8 +53,7 @@ Result<AttentionPlan> AttentionPlan::create(int threads, std::size_t max_value_d
   plan.states_.resize(static_cast<std::size_t>(threads) * per_thread);
   for (std::size_t i = 0; i < plan.states_.size(); ++i)
     plan.states_[i].values = reinterpret_cast<float*>(plan.state_values_.data()) + i * padded;
-  const std::size_t max_items =
-      kTasksPerThread * static_cast<std::size_t>(threads) * (max_context / kSplitTokens + 1);
+  const std::size_t max_items = plan.enough_tasks() * (max_context / kSplitTokens + 1);
   plan.items_.reserve(max_items);
   plan.partial_.reserve(std::min(max_items * kTaskQueries, kPartialBytes / (padded * sizeof(float))));
   return plan;
@@ -67,27 +65,37 @@ void AttentionPlan::prepare(std::span<const AttentionSequence> sequences, std::s
   heads_ = heads;
   group_ = heads / kv_heads;
   tasks_.clear();
+  task_heads_.clear();
+  std::size_t splits = 0;
+  for (const AttentionSequence& s : sequences) splits += (s.first_position + s.rows - 1) / kSplitTokens + 1;
   for (const AttentionSequence& sequence : sequences) {
-    const std::size_t queries = sequence.rows * group_;
-    for (std::size_t kv_head = 0; kv_head < kv_heads; ++kv_head)
-      for (std::size_t first = 0; first < queries; first += kTaskQueries)
-        tasks_.push_back({.sequence = &sequence,
-                          .kv_head = kv_head,
-                          .first_query = first,
-                          .queries = std::min(kTaskQueries, queries - first)});
+    const std::size_t queries = sequence.rows * group_, together = std::min(kTaskQueries, queries);
+    // Heads stay together where sequences and splits are enough to share out.
+    const std::size_t most = splits < enough_tasks() ? 1 : std::min(kTaskQueries / together, kv_heads);
+    for (std::size_t head = 0; head < kv_heads; head += most)
+      for (std::size_t first = 0; first < queries; first += together)
+        add_task({.sequence = &sequence,
+                  .first_head = head,
+                  .heads = std::min(most, kv_heads - head),
+                  .first_query = first,
+                  .queries = std::min(together, queries - first)});
   }
+}
+
+void AttentionPlan::add_task(const Task& task) {
+  for (std::size_t head = 0; head < task.heads; ++head)
+    task_heads_.push_back({.task = tasks_.size(), .head = head});
+  tasks_.push_back(task);
 }
 
 void AttentionPlan::run(const AttentionKernels& kernels, platform::ThreadPool& pool,
                         const AttentionCall& call) {
-  const bool share_splits =
-      tasks_.size() < kTasksPerThread * static_cast<std::size_t>(threads_) && list_items(call);
-  if (!share_splits) {
+  if (tasks_.size() >= enough_tasks() || !list_items(call)) {
     pool.run(tasks_.size(), [&](std::size_t i, int thread) { run_task(kernels, call, tasks_[i], thread); });
     return;
   }
   pool.run(items_.size(), [&](std::size_t i, int) { run_item(kernels, call, items_[i]); });
-  pool.run(tasks_.size(), [&](std::size_t i, int) { merge_task(kernels, call, i); });
+  pool.run(task_heads_.size(), [&](std::size_t i, int) { merge_head(kernels, call, task_heads_[i]); });
 }
 
 // Lists every split of every task; false where there is nothing to share or the scratch is too small for it.
@@ -101,7 +109,7 @@ bool AttentionPlan::list_items(const AttentionCall& call) {
     const Task& task = tasks_[i];
     const SplitRange range = splits_of(*task.sequence, task.first_query / group_,
                                        (task.first_query + task.queries - 1) / group_, call.window);
-    for (std::uint32_t split = range.first; split < range.end; ++split, states += task.queries)
+    for (std::uint32_t split = range.first; split < range.end; ++split, states += task.states())
       items_.push_back({.task = i, .split = split, .first_state = states});
   }
   if (items_.size() == tasks_.size() || states > max_states) return false;
@@ -111,14 +119,15 @@ bool AttentionPlan::list_items(const AttentionCall& call) {
   return true;
 }
 
-// The task's queries [first, first + queries), at most kQueryTile of them, over one split.
+// The queries [first, first + queries) of a head of the task, at most kQueryTile of them, over one split.
 void AttentionPlan::attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
-                           std::uint32_t split, std::size_t first, std::size_t queries,
+                           std::size_t head, std::uint32_t split, std::size_t first, std::size_t queries,
                            AttentionState* states) const {
   const KvLayerView& kv = call.kv;
   const auto* memory = reinterpret_cast<const std::uint8_t*>(kv.memory);
-  AttendArgs args{.kv = {.keys = memory + kv.key_offset + task.kv_head * kv.key_head_bytes,
-                         .values = memory + kv.value_offset + task.kv_head * kv.value_head_bytes,
+  const std::size_t kv_head = task.first_head + head;
+  AttendArgs args{.kv = {.keys = memory + kv.key_offset + kv_head * kv.key_head_bytes,
+                         .values = memory + kv.value_offset + kv_head * kv.value_head_bytes,
                          .blocks = task.sequence->blocks,
                          .block_bytes = kv.block_bytes,
                          .tiles_per_block = kv.tiles_per_block,
@@ -130,12 +139,19 @@ void AttentionPlan::attend(const AttentionTypeKernels& kernels, const AttentionC
                   .query = {},
                   .first = {},
                   .end = {},
-                  .split = split};
+                  .split = split,
+                  .next_keys = nullptr,
+                  .next_split = split};
+  // Next come the head's other queries, then the next head, then the first one's next split.
+  const bool head_ends = first + queries == task.queries, split_ends = head_ends && head + 1 == task.heads;
+  const std::size_t next_head = !head_ends ? kv_head : split_ends ? task.first_head : kv_head + 1;
+  args.next_keys = memory + kv.key_offset + next_head * kv.key_head_bytes;
+  args.next_split += split_ends ? 1 : 0;
   for (std::size_t i = 0; i < queries; ++i) {
     const std::size_t query = task.first_query + first + i;
     const std::size_t row = query / group_;
-    const std::size_t head = task.kv_head * group_ + query % group_;
-    args.query[i] = call.queries + ((task.sequence->first_row + row) * heads_ + head) * kv.key_dim;
+    const std::size_t of_row = (task.sequence->first_row + row) * heads_ + kv_head * group_ + query % group_;
+    args.query[i] = call.queries + of_row * kv.key_dim;
     const Visible seen = visible(*task.sequence, row, call.window);
     args.first[i] = seen.first;
     args.end[i] = seen.end;
@@ -149,49 +165,55 @@ void AttentionPlan::run_task(const AttentionKernels& kernels, const AttentionCal
   const std::size_t padded = padded_value_dim(call.kv.value_dim);
   AttentionState* totals = states_.data() + static_cast<std::size_t>(thread) * (kTaskQueries + kQueryTile);
   AttentionState* parts = totals + kTaskQueries;
-  for (std::size_t i = 0; i < task.queries; ++i) clear(totals[i], padded);
+  for (std::size_t i = 0; i < task.states(); ++i) clear(totals[i], padded);
   const SplitRange range = splits_of(*task.sequence, task.first_query / group_,
                                      (task.first_query + task.queries - 1) / group_, call.window);
   for (std::uint32_t split = range.first; split < range.end; ++split)
-    for (std::size_t first = 0; first < task.queries; first += kQueryTile) {
-      const std::size_t queries = std::min(kQueryTile, task.queries - first);
-      attend(typed, call, task, split, first, queries, parts);
-      for (std::size_t i = 0; i < queries; ++i) kernels.merge(&totals[first + i], &parts[i], padded);
-    }
-  finish(kernels, call, task, totals);
+    for (std::size_t head = 0; head < task.heads; ++head)
+      for (std::size_t first = 0; first < task.queries; first += kQueryTile) {
+        const std::size_t queries = std::min(kQueryTile, task.queries - first);
+        attend(typed, call, task, head, split, first, queries, parts);
+        AttentionState* const of_head = totals + head * task.queries + first;
+        for (std::size_t i = 0; i < queries; ++i) kernels.merge(&of_head[i], &parts[i], padded);
+      }
+  for (std::size_t head = 0; head < task.heads; ++head)
+    finish(kernels, call, task, head, totals + head * task.queries);
 }
 
 void AttentionPlan::run_item(const AttentionKernels& kernels, const AttentionCall& call, const Item& item) {
   const AttentionTypeKernels& typed = type_kernels(kernels, call.kv.type);
   const Task& task = tasks_[item.task];
-  for (std::size_t first = 0; first < task.queries; first += kQueryTile)
-    attend(typed, call, task, item.split, first, std::min(kQueryTile, task.queries - first),
-           &partial_[item.first_state + first]);
+  for (std::size_t head = 0; head < task.heads; ++head)
+    for (std::size_t first = 0; first < task.queries; first += kQueryTile)
+      attend(typed, call, task, head, item.split, first, std::min(kQueryTile, task.queries - first),
+             &partial_[item.first_state + head * task.queries + first]);
 }
 
-// Merges a task's splits in ascending order into an empty state, as run_task() does.
-void AttentionPlan::merge_task(const AttentionKernels& kernels, const AttentionCall& call, std::size_t task) {
+// Merges the splits of a task's head in ascending order into an empty state, as run_task() does.
+void AttentionPlan::merge_head(const AttentionKernels& kernels, const AttentionCall& call, const Head& of) {
   const std::size_t padded = padded_value_dim(call.kv.value_dim);
+  const Task& task = tasks_[of.task];
   AttentionState* totals = nullptr;
   for (const Item& item : items_) {
-    if (item.task != task) continue;
-    AttentionState* parts = &partial_[item.first_state];
+    if (item.task != of.task) continue;
+    AttentionState* parts = &partial_[item.first_state + of.head * task.queries];
     if (totals == nullptr) {
       totals = parts;
       continue;
     }
-    for (std::size_t i = 0; i < tasks_[task].queries; ++i) kernels.merge(&totals[i], &parts[i], padded);
+    for (std::size_t i = 0; i < task.queries; ++i) kernels.merge(&totals[i], &parts[i], padded);
   }
-  finish(kernels, call, tasks_[task], totals);
+  finish(kernels, call, task, of.head, totals);
 }
 
+// Writes what the states of one head of a task come to.
 void AttentionPlan::finish(const AttentionKernels& kernels, const AttentionCall& call, const Task& task,
-                           AttentionState* totals) const {
+                           std::size_t head, AttentionState* totals) const {
   for (std::size_t i = 0; i < task.queries; ++i) {
     const std::size_t query = task.first_query + i;
     const std::size_t row = task.sequence->first_row + query / group_;
-    const std::size_t head = task.kv_head * group_ + query % group_;
-    kernels.finish(&totals[i], call.out + (row * heads_ + head) * call.kv.value_dim, call.kv.value_dim);
+    const std::size_t query_head = (task.first_head + head) * group_ + query % group_;
+    kernels.finish(&totals[i], call.out + (row * heads_ + query_head) * call.kv.value_dim, call.kv.value_dim);
   }
 }
 

@@ -63,26 +63,35 @@ class AttentionPlan {
   void run(const AttentionKernels& kernels, platform::ThreadPool& pool, const AttentionCall& call);
 
  private:
-  // Consecutive queries, (row, head) pairs of one KV head of one sequence, that go through the splits
-  // together so that a split's K and V stay in the cache.
+  // What goes through a sequence's splits together: consecutive queries, (row, head) pairs, of each of some
+  // neighbouring KV heads. A split's K and V stay in the cache for all queries of a head, and the next
+  // head's lie behind them, where the processor's prefetching has already begun.
   struct Task {
     const AttentionSequence* sequence;
-    std::size_t kv_head;
-    std::size_t first_query, queries;
+    std::size_t first_head, heads;                          // KV heads
+    std::size_t first_query, queries;                       // of each of them
+    std::size_t states() const { return heads * queries; }  // [head][query]
   };
   struct Item {  // one split of one task, where splits are shared out too
     std::size_t task;
     std::uint32_t split;
     std::size_t first_state;  // in partial_
   };
+  struct Head {  // one head of one task
+    std::size_t task, head;
+  };
 
+  // With fewer, the splits of tasks are shared out too.
+  std::size_t enough_tasks() const { return 3 * static_cast<std::size_t>(threads_); }
+  void add_task(const Task& task);
   void attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
-              std::uint32_t split, std::size_t first, std::size_t queries, AttentionState* states) const;
+              std::size_t head, std::uint32_t split, std::size_t first, std::size_t queries,
+              AttentionState* states) const;
   void run_task(const AttentionKernels& kernels, const AttentionCall& call, const Task& task, int thread);
   void run_item(const AttentionKernels& kernels, const AttentionCall& call, const Item& item);
-  void merge_task(const AttentionKernels& kernels, const AttentionCall& call, std::size_t task);
+  void merge_head(const AttentionKernels& kernels, const AttentionCall& call, const Head& head);
   bool list_items(const AttentionCall& call);
-  void finish(const AttentionKernels& kernels, const AttentionCall& call, const Task& task,
+  void finish(const AttentionKernels& kernels, const AttentionCall& call, const Task& task, std::size_t head,
               AttentionState* totals) const;
 
   int threads_ = 1;
@@ -90,8 +99,9 @@ class AttentionPlan {
   std::size_t heads_ = 0;
   std::vector<Task> tasks_;
   std::vector<Item> items_;
+  std::vector<Head> task_heads_;         // of all tasks
   std::vector<AttentionState> states_;   // [thread][kTaskQueries totals, kQueryTile parts]
-  std::vector<AttentionState> partial_;  // [item][queries]
+  std::vector<AttentionState> partial_;  // [item][Task::states()]
   platform::Arena state_values_, partial_values_;
 };
 

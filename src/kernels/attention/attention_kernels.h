@@ -57,6 +57,10 @@ struct AttendArgs {
   std::uint32_t first[kQueryTile];  // visible positions are [first, end), end > first
   std::uint32_t end[kQueryTile];
   std::uint32_t split;  // the split's number: positions [split, split + 1) * kSplitTokens
+  // What the caller attends to after this, so that its first keys are asked for in time: a head's first key
+  // tile within a block, as kv.keys, and its split. Never read.
+  const std::uint8_t* next_keys;
+  std::uint32_t next_split;
 };
 
 // Writes one token's key or value vector of one head into slot `t` of a tile, rounded to nearest even.

@@ -60,6 +60,12 @@ inline const typename Type::Element* tile_at(const KvHeadView& kv, const std::ui
                                                          tile % kv.tiles_per_block * tile_bytes);
 }
 
+// The key tiles that are read after the values of a step: of the next step, or of what the caller does next.
+struct KeysAhead {
+  const std::uint8_t* keys;
+  std::size_t tile;
+};
+
 // Asks for the lines of a tile that lie where `element` and the 31 after it do in the tile being read: while
 // keys are scored their values come in, while values are added the next step's keys. A head's tile is too
 // short for the processor's own prefetching to see it coming.
@@ -157,7 +163,7 @@ inline void add_pair(const typename Type::Element* values, const typename Type::
 // values[q][d .. d + 16 D) += weight * V over the positions [first, end) of the step that starts at tile
 // `tile`, ascending.
 template <typename Type, int Q, int D>
-inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile,
+inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile, KeysAhead keys,
                        const StepScores& scores, std::size_t first_query, std::uint32_t first,
                        std::uint32_t end, std::size_t d, AttentionState* states) {
   const std::size_t padded = padded_value_dim(kv.value_dim);
@@ -168,10 +174,10 @@ inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_
     for (int i = 0; i < D; ++i) sums[q][i] = load(states[q].values + d + static_cast<std::size_t>(i) * 16);
   }
   for (std::uint32_t t = first; t < end;) {
-    const std::size_t at = tile + t / kTileTokens;
-    const std::size_t next = at + kStepTiles < last_tile ? at + kStepTiles : last_tile;
-    const auto* values = tile_at<Type>(kv, kv.values, kv.value_tile_bytes, at);
-    const auto* ahead = tile_at<Type>(kv, kv.keys, kv.key_tile_bytes, next);
+    const std::size_t at = t / kTileTokens;
+    const std::size_t next = keys.tile + at < last_tile ? keys.tile + at : last_tile;
+    const auto* values = tile_at<Type>(kv, kv.values, kv.value_tile_bytes, tile + at);
+    const auto* ahead = tile_at<Type>(kv, keys.keys, kv.key_tile_bytes, next);
     const auto tile_end = static_cast<std::uint32_t>((t / kTileTokens + 1) * kTileTokens);
     const std::uint32_t stop = end < tile_end ? end : tile_end;
     if (t % 2 != 0) {
@@ -191,15 +197,15 @@ inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_
 }
 
 template <typename Type, int Q>
-inline void add_all_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile,
+inline void add_all_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile, KeysAhead keys,
                            const StepScores& scores, std::size_t first_query, std::uint32_t first,
                            std::uint32_t end, AttentionState* states) {
   const std::size_t padded = padded_value_dim(kv.value_dim);
   std::size_t d = 0;
   for (; d + 16 * kValueVectors <= padded; d += 16 * kValueVectors)
-    add_values<Type, Q, kValueVectors>(kv, tile, last_tile, scores, first_query, first, end, d, states);
+    add_values<Type, Q, kValueVectors>(kv, tile, last_tile, keys, scores, first_query, first, end, d, states);
   for (; d < padded; d += 16)
-    add_values<Type, Q, 1>(kv, tile, last_tile, scores, first_query, first, end, d, states);
+    add_values<Type, Q, 1>(kv, tile, last_tile, keys, scores, first_query, first, end, d, states);
 }
 
 template <typename Type, int Q>
@@ -237,15 +243,18 @@ inline void attend_queries(const AttendArgs& args, AttentionState* states) {
       same = same && first[q] == first[0] && end[q] == end[0];
       if (first[q] < end[q]) weigh(scores.of[q], first[q], end[q], states[q], padded);
     }
+    const bool last = begin + kStepTokens >= split_begin + kSplitTokens || begin + kStepTokens >= highest;
+    const KeysAhead ahead = last ? KeysAhead{args.next_keys, args.next_split * (kSplitTokens / kTileTokens)}
+                                 : KeysAhead{args.kv.keys, tile + kStepTiles};
     // Each query adds exactly the positions it sees: one pass for all where they see the same, else one each.
     if (same) {
-      add_all_values<Type, Q>(args.kv, tile, last_tile, scores, 0, first[0], end[0], states);
+      add_all_values<Type, Q>(args.kv, tile, last_tile, ahead, scores, 0, first[0], end[0], states);
       continue;
     }
     for (int q = 0; q < Q; ++q)
       if (first[q] < end[q])
-        add_all_values<Type, 1>(args.kv, tile, last_tile, scores, static_cast<std::size_t>(q), first[q],
-                                end[q], states + q);
+        add_all_values<Type, 1>(args.kv, tile, last_tile, ahead, scores, static_cast<std::size_t>(q),
+                                first[q], end[q], states + q);
   }
 }
 

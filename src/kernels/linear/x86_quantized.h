@@ -40,11 +40,14 @@ struct GroupRows {
   std::int32_t sum(int r, std::size_t g) const {
     return sums[static_cast<std::size_t>(r) * group_stride * kParts + g];
   }
-  // Whether one of the rows [0, count) needs its second plane.
+  // Whether row r, or one of the rows [0, count), needs its second plane.
+  bool is_wide(int r, std::size_t g) const {
+    return wide[static_cast<std::size_t>(r) * group_stride + g / kParts] != 0;
+  }
   bool any_wide(std::size_t count, std::size_t g) const {
-    unsigned any = 0;
-    for (std::size_t r = 0; r < count; ++r) any |= wide[r * group_stride + g / kParts];
-    return any != 0;
+    bool any = false;
+    for (std::size_t r = 0; r < count; ++r) any |= is_wide(static_cast<int>(r), g);
+    return any;
   }
 };
 
@@ -66,13 +69,16 @@ struct Dots {
   template <typename Codes, int plane, typename Quad, typename Rows>
   void add(Quad w, const Rows& x, std::size_t g, std::size_t at) {
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const std::int8_t* activations = x.code(r, plane, g) + at;
-      if constexpr (Codes::kSigned)
-        of[r] = dot_signed(of[r], w, activations);
-      else
-        of[r] = dot_small(of[r], w, activations);
-    }
+    for (int r = 0; r < R; ++r) add_to<Codes, plane>(r, w, x, g, at);
+  }
+  // The same for one row.
+  template <typename Codes, int plane, typename Quad, typename Rows>
+  [[gnu::always_inline]] void add_to(int r, Quad w, const Rows& x, std::size_t g, std::size_t at) {
+    const std::int8_t* activations = x.code(r, plane, g) + at;
+    if constexpr (Codes::kSigned)
+      of[r] = dot_signed(of[r], w, activations);
+    else
+      of[r] = dot_small(of[r], w, activations);
   }
 };
 
@@ -294,10 +300,13 @@ struct Quantized {
           });
           if constexpr (P == 2) {
             dots.raise();
-            if (x.any_wide(R, g))
-              Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
-                dots.template add<Codes, 1>(w, x, g, quad * 4);
-              });
+            // A plane of zeros adds nothing: rows that do not need theirs are left out one by one.
+#pragma GCC unroll 8
+            for (int r = 0; r < R; ++r)
+              if (x.is_wide(r, g))
+                Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
+                  dots.template add_to<Codes, 1>(r, w, x, g, quad * 4);
+                });
           }
           const auto w = scales.of(i);
 #pragma GCC unroll 8
