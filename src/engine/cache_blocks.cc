@@ -11,11 +11,25 @@ constexpr double kCopyBytesPerMs = 4e6;
 
 }  // namespace
 
-Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
+// With something that can hold blocks, which its claims are known by.
+Sequence& CacheBlocks::opened(SequenceId id) {
   Sequence& s = sequences_.at(id);
   if (!s.kv) s.kv = cache_.open(s.request.cache_salt, s.likely_length());
-  if (must_wait(s)) return {.answer = Opening::Answer::kPending};
+  s.kv->set_label(raw(id));
+  return s;
+}
 
+// Looking through a prompt costs as much as a match; as long as what it waits for is not there, one look-up
+// does.
+std::optional<SequenceId> CacheBlocks::producer_of(SequenceId id) {
+  Sequence& s = opened(id);
+  if (!s.awaited || !cache_.is_pending(*s.awaited)) s.awaited = cache_.awaited(*s.kv, s.reusable());
+  if (!s.awaited) return std::nullopt;
+  return SequenceId{cache_.claimant(*s.awaited).value_or(0)};
+}
+
+Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
+  Sequence& s = opened(id);
   std::size_t found = cache_.match(*s.kv, s.reusable(), s.began ? kv::Matching::kResume : kv::Matching::kNew);
   const auto fits = [&] {
     return cache_.missing_blocks(*s.kv, s.tokens.size()) + spare_blocks <= cache_.obtainable_blocks();
@@ -33,14 +47,6 @@ Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
   cache_.claim(*s.kv, s.tokens);
   if (!s.began) s.stats.cached_tokens = found;
   return {.answer = Opening::Answer::kReady, .computed = s.kv->computed()};
-}
-
-// Looking through a prompt costs as much as a match; as long as what it waits for is not there, one look-up
-// does.
-bool CacheBlocks::must_wait(Sequence& s) {
-  if (s.awaited && cache_.is_pending(*s.awaited)) return true;
-  s.awaited = cache_.awaited(*s.kv, s.reusable());
-  return s.awaited.has_value();
 }
 
 // There is room for all its tokens, so there is for those that were computed.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "engine/sequence.h"
 #include "kv/kv_cache.h"
@@ -17,13 +18,14 @@ class CacheBlocks final : public scheduler::SequenceBlocks {
   CacheBlocks(kv::KvCache& cache, const SequenceTable& sequences, const scheduler::StepCost& cost)
       : cache_(cache), sequences_(sequences), cost_(cost) {}
 
+  std::optional<SequenceId> producer_of(SequenceId id) override;
   scheduler::Opening open(SequenceId id, std::size_t spare_blocks) override;
   bool reserve(SequenceId id, std::size_t upto) override;
   std::size_t missing_blocks(SequenceId id) const override;
   void preempt(SequenceId id) override;
 
  private:
-  bool must_wait(Sequence& sequence);
+  Sequence& opened(SequenceId id);
   bool swapping_is_faster(const Sequence& sequence) const;
   void swap_in(Sequence& sequence);
 

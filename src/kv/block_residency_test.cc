@@ -53,6 +53,25 @@ TEST(BlockResidency, TimesAreThoseOfTheClock) {
   EXPECT_EQ(watch.times().idle_before_eviction.sum_s, 20);
 }
 
+TEST(BlockResidency, WhoFindsBlocksAndThenWaitsForRoomUsesNone) {
+  Watch watch(1);
+  run(*watch.cache, 0);
+  watch.now = 7;
+  const std::vector<TokenId> tokens = testing::token_run(0, 17);
+  SequenceKv waiting = watch.cache->open("", tokens.size());
+  for (int step = 0; step < 3; ++step) {
+    EXPECT_EQ(watch.cache->match(waiting, tokens), 16u);
+    watch.cache->release(waiting);
+  }
+  EXPECT_EQ(total(watch.times().reuse_gap), 0u);
+  watch.cache->match(waiting, tokens);
+  ASSERT_EQ(watch.cache->reserve(waiting, tokens.size()), Reserve::kDone);
+  watch.cache->commit(waiting, tokens, tokens.size());
+  EXPECT_EQ(total(watch.times().reuse_gap), 1u);
+  EXPECT_EQ(watch.times().reuse_gap.sum_s, 7);
+  watch.cache->release(waiting);
+}
+
 TEST(BlockResidency, BoundsBelongToTheBucketBelow) {
   TimeHistogram histogram;
   histogram.add(0.001);
@@ -74,12 +93,13 @@ TEST(BlockResidency, ASampleIsTheShareThatWasAskedFor) {
 }
 
 TEST(BlockResidency, AResetEndsNoLifetime) {
-  Watch watch(1);
-  run(*watch.cache, 0);
-  ASSERT_EQ(watch.cache->reset(), Reset::kDone);
-  EXPECT_EQ(total(watch.times().lifetime), 0u);
-  watch.now = 3;
-  for (std::int32_t other = 1; other <= 6; ++other) run(*watch.cache, 100 * other);
+  Watch watch(0.3);  // so that blocks which were watched come back unwatched
+  for (std::int32_t round = 0; round < 20; ++round) {
+    watch.now += 3;
+    for (std::int32_t i = 0; i < 6; ++i) run(*watch.cache, 1000 * round + 100 * i);
+    ASSERT_EQ(watch.cache->reset(), Reset::kDone);
+  }
+  EXPECT_GT(total(watch.times().lifetime), 0u);
   EXPECT_EQ(watch.times().lifetime.sum_s, 0) << "blocks of before are not remembered";
 }
 

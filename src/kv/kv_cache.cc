@@ -69,18 +69,13 @@ std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens
   sequence.hit_tokens_ = 0;
   if (tokens.empty() || prefix_caching_ == PrefixCaching::kOff) return 0;
   group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
-  for (BlockId block : hit_) {
-    sequence.table_.append(pool_.pin(block));
-    ++uses_[raw(block)];
-    if (residency_) residency_->used(block);
-  }
+  for (BlockId block : hit_) sequence.table_.append(pool_.pin(block));
   sequence.published_blocks_ = hit_.size();
   sequence.computed_ = hit_.size() * geometry_.block_tokens();
   const auto partial = group_.partial_hit(sequence.chain_, tokens, hit_.size(),
                                           hit_.empty() ? kNoBlock : hit_.back(), tokens.size() - 1);
   if (partial) {
     sequence.table_.append(pool_.pin(partial->block));
-    if (residency_) residency_->used(partial->block);
     sequence.computed_ += partial->tokens;
   }
   sequence.hit_tokens_ = sequence.computed_;
@@ -111,7 +106,8 @@ void KvCache::claim(SequenceKv& sequence, std::span<const TokenId> tokens) {
   drop_claims(sequence);
   sequence.claimed_blocks_ = geometry_.full_blocks(tokens.size());
   for (std::size_t block = sequence.published_blocks_; block < sequence.claimed_blocks_; ++block)
-    pending_.claim(sequence.chain_.at(block + 1, tokens), sequence.serial_);
+    pending_.claim(sequence.chain_.at(block + 1, tokens),
+                   {.serial = sequence.serial_, .label = sequence.label_});
 }
 
 // The names of claimed blocks are in the chain: claim() computed them, and truncate() drops claims first.
@@ -121,7 +117,12 @@ void KvCache::drop_claims(SequenceKv& sequence) {
   sequence.claimed_blocks_ = 0;
 }
 
+// Whoever waits for room matches in every step; only now is anything read.
 void KvCache::count_match(SequenceKv& sequence) {
+  for (BlockId block : sequence.table_.ids().first(geometry_.full_blocks(sequence.hit_tokens_))) {
+    ++uses_[raw(block)];
+    if (residency_) residency_->used(block);
+  }
   if (sequence.hit_tokens_ > 0 && sequence.queried_tokens_ == 0)
     counters_.resumed_tokens += sequence.hit_tokens_;
   if (sequence.queried_tokens_ > 0) counters_.hit_tokens += sequence.hit_tokens_;
@@ -170,7 +171,9 @@ void KvCache::append_block(SequenceKv& sequence) {
 void KvCache::copy_block(SequenceKv& sequence, std::size_t index) {
   std::optional<BlockRef> copy = pool_.acquire();
   FOLIO_CHECK(copy, "the pool promised a block");
-  std::memcpy(pool_.data(copy->id()), pool_.data(sequence.table_.ids()[index]), pool_.block_bytes());
+  const BlockId source = sequence.table_.ids()[index];
+  std::memcpy(pool_.data(copy->id()), pool_.data(source), pool_.block_bytes());
+  if (residency_) residency_->used(source);
   sequence.table_.replace(index, std::move(*copy));
   ++counters_.copied_blocks;
 }

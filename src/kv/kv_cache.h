@@ -123,6 +123,8 @@ class KvCache final : private EvictionListener {
   // for. Requires: `sequence` is empty. Cost: that of match().
   std::optional<BlockHash> awaited(SequenceKv& sequence, std::span<const TokenId> tokens);
   bool is_pending(BlockHash block) const { return pending_.contains(block); }
+  // The label() of the sequence that claims the block; nullopt: nobody does.
+  std::optional<std::uint64_t> claimant(BlockHash block) const { return pending_.owner(block); }
 
   // This sequence will compute the full blocks of `tokens` that are not published yet. A claim ends with the
   // block's publication, or with truncate() or release(). Allocates.

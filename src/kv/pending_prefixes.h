@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 
 #include "kv/prefix_hash.h"
@@ -18,12 +19,22 @@ namespace folio::kv {
 
 class PendingPrefixes {
  public:
+  struct Owner {
+    std::uint64_t serial;
+    std::uint64_t label;  // what others know it by
+  };
+
   // Nothing happens where somebody else claims the block already.
-  void claim(BlockHash block, std::uint64_t owner) { claims_.try_emplace(block, owner); }
+  void claim(BlockHash block, const Owner& owner) { claims_.try_emplace(block, owner); }
   // Nothing happens where `owner` has no claim.
-  void drop(BlockHash block, std::uint64_t owner) {
+  void drop(BlockHash block, std::uint64_t serial) {
     const auto at = claims_.find(block);
-    if (at != claims_.end() && at->second == owner) claims_.erase(at);
+    if (at != claims_.end() && at->second.serial == serial) claims_.erase(at);
+  }
+  // The label of who claims it; nullopt: nobody does.
+  std::optional<std::uint64_t> owner(BlockHash block) const {
+    const auto at = claims_.find(block);
+    return at == claims_.end() ? std::nullopt : std::optional(at->second.label);
   }
   bool contains(BlockHash block) const { return claims_.contains(block); }
   std::size_t size() const { return claims_.size(); }
@@ -32,7 +43,7 @@ class PendingPrefixes {
   struct Low {
     std::size_t operator()(BlockHash hash) const { return hash.value.low; }
   };
-  std::unordered_map<BlockHash, std::uint64_t, Low> claims_;
+  std::unordered_map<BlockHash, Owner, Low> claims_;
 };
 
 }  // namespace folio::kv

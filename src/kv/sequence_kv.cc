@@ -21,7 +21,8 @@ SequenceKv::SequenceKv(SequenceKv&& other) noexcept
       claimed_blocks_(std::exchange(other.claimed_blocks_, 0)),
       hit_tokens_(std::exchange(other.hit_tokens_, 0)),
       queried_tokens_(std::exchange(other.queried_tokens_, 0)),
-      serial_(other.serial_) {
+      serial_(other.serial_),
+      label_(other.label_) {
   if (cache_ != nullptr) cache_->sequences_[registry_slot_] = this;
 }
 
@@ -36,6 +37,7 @@ SequenceKv& SequenceKv::operator=(SequenceKv&& other) noexcept {
   std::swap(hit_tokens_, other.hit_tokens_);
   std::swap(queried_tokens_, other.queried_tokens_);
   std::swap(serial_, other.serial_);
+  std::swap(label_, other.label_);
   if (cache_ != nullptr) cache_->sequences_[registry_slot_] = this;
   if (other.cache_ != nullptr) other.cache_->sequences_[other.registry_slot_] = &other;
   return *this;

@@ -35,6 +35,9 @@ class SequenceKv {
   std::size_t published_blocks() const { return published_blocks_; }
   std::size_t token_capacity() const { return table_.token_capacity(); }
 
+  // What KvCache::claimant() calls it from its next claim on. 0 at first.
+  void set_label(std::uint64_t label) { label_ = label; }
+
  private:
   friend class KvCache;
   SequenceKv(KvCache& cache, BlockTable table, PrefixChain chain);
@@ -49,6 +52,7 @@ class SequenceKv {
   std::size_t hit_tokens_ = 0;      // of match(), not yet in the statistics
   std::size_t queried_tokens_ = 0;
   std::uint64_t serial_ = 0;  // names the owner of claims
+  std::uint64_t label_ = 0;   // the same for others
 };
 
 }  // namespace folio::kv

@@ -107,9 +107,10 @@ bool Scheduler::somebody_needs_room() const {
   return !running_.empty() && !std::ranges::all_of(waiting_, &Entry::pauses);
 }
 
-// Running prompts first, then those that wait; with fair sharing, whoever's tenant was served least.
+// Running prompts first, then those that wait; under priority both by rank; with fair sharing, whoever's
+// tenant was served least.
 void Scheduler::plan_turns(SequenceBlocks& blocks) {
-  take_turns();
+  take_turns(blocks);
   std::size_t passed = 0;  // waiting ones, before the next in rank
   bool admitting = true;
   for (const Turn& turn : turns_) {
@@ -129,24 +130,23 @@ void Scheduler::plan_turns(SequenceBlocks& blocks) {
 }
 
 Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
+  const bool has_place = has_seats(waiting_[at]) || may_preempt(waiting_[at]);
+  waiting_[at].awaits = has_place ? blocks.producer_of(waiting_[at].spec.id) : std::nullopt;
+  if (!has_place) return Admission::kNoRoom;
+  if (waiting_[at].awaits) return Admission::kPassedOver;
   Entry entry = waiting_[at];
-  const auto may_preempt = [&] {
-    return options_.policy == Policy::kPriority && options_.fairness == Fairness::kNone &&
-           !running_.empty() && entry.before(running_.back());
-  };
   while (!has_seats(entry)) {
-    if (!may_preempt()) return Admission::kNoRoom;
+    if (!may_preempt(entry)) return Admission::kNoRoom;
     preempt_last(blocks);
   }
   for (;;) {
     const Opening opening = blocks.open(entry.spec.id, spare_blocks(blocks));
-    if (opening.answer == Opening::Answer::kPending) return Admission::kPassedOver;
     if (opening.answer == Opening::Answer::kReady) {
       entry.computed = opening.computed;
       break;
     }
     FOLIO_CHECK(!running_.empty(), "a sequence that the whole pool cannot hold was accepted");
-    if (!may_preempt()) return Admission::kNoRoom;
+    if (!may_preempt(entry)) return Admission::kNoRoom;
     preempt_last(blocks);
   }
   waiting_.erase(find_in(waiting_, entry.spec.id));
@@ -155,6 +155,11 @@ Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
   const std::size_t place = insert(running_, entry);
   give_rows(place, entry.decodes() ? Kind::kDecode : Kind::kPrefill, blocks);
   return Admission::kDone;
+}
+
+bool Scheduler::may_preempt(const Entry& entry) const {
+  return options_.policy == Policy::kPriority && options_.fairness == Fairness::kNone && !running_.empty() &&
+         entry.before(running_.back());
 }
 
 bool Scheduler::has_seats(const Entry& entry) const {
@@ -242,20 +247,44 @@ void Scheduler::charge(Entry& entry, std::size_t end) {
   entry.charged = end;
 }
 
-void Scheduler::take_turns() {
+void Scheduler::take_turns(SequenceBlocks& blocks) {
   const bool fair = options_.fairness == Fairness::kTenants;
+  const bool by_rank = options_.policy == Policy::kPriority && !fair;
   turns_.clear();
   for (const auto* list : {&running_, &waiting_})
     for (const Entry& entry : *list)
       if (!entry.pauses && (list == &waiting_ || !entry.decodes()))
         turns_.push_back({.id = entry.spec.id,
                           .served = fair ? tenants_.served(entry.spec.tenant) : 0,
-                          .place = turns_.size(),
+                          .rank = &entry,
                           .waits = list == &waiting_});
-  if (!fair) return;
-  std::ranges::sort(turns_, [](const Turn& a, const Turn& b) {  // stable_sort would allocate
-    return a.served != b.served ? a.served < b.served : a.place < b.place;
+  const bool urged = urge_producers(blocks);
+  if (!fair && !by_rank && !urged) return;  // in order already
+  std::ranges::sort(turns_, [by_rank](const Turn& a, const Turn& b) {
+    if (a.served != b.served) return a.served < b.served;
+    if (!by_rank && a.waits != b.waits) return b.waits;
+    return a.rank != b.rank ? a.rank->before(*b.rank) : a.waits < b.waits;
   });
+}
+
+// Who computes a prefix gets the turn of whoever waits for it, if that is earlier: else others between the
+// two could keep both waiting. True: somebody did.
+bool Scheduler::urge_producers(SequenceBlocks& blocks) {
+  const auto first_waiting = std::ranges::find(turns_, true, &Turn::waits);
+  bool urged = false;
+  for (Entry& waiting : waiting_) {
+    if (!waiting.awaits || waiting.pauses) continue;
+    waiting.awaits = blocks.producer_of(waiting.spec.id);  // it may be there by now
+    if (!waiting.awaits) continue;
+    const auto producer = std::find_if(turns_.begin(), first_waiting,
+                                       [&](const Turn& turn) { return turn.id == *waiting.awaits; });
+    if (producer == first_waiting) continue;
+    if (options_.fairness == Fairness::kTenants)
+      producer->served = std::min(producer->served, tenants_.served(waiting.spec.tenant));
+    if (waiting.before(*producer->rank)) producer->rank = &waiting;
+    urged = true;
+  }
+  return urged;
 }
 
 std::size_t Scheduler::insert(std::vector<Entry>& entries, const Entry& entry) {

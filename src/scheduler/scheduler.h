@@ -9,12 +9,15 @@
 // known of it: a beam waits so for the other beams of its search.
 //
 // A step is filled in this order: sequences that decode, by rank; running prompts in chunks; then waiting
-// sequences, the first of which that does not fit ends the step (but those that wait for a prefix somebody
-// computes are passed over).
+// sequences, the first of which that does not fit ends admission (but those that wait for a prefix somebody
+// computes are passed over). Under priority the last two are one list by rank: a prompt that runs does not
+// hold up a more urgent one that waits.
 //
 // Rank is a total order that never changes: by arrival, or by arrival moved by priority (kAgingMs). When
 // blocks run out the running sequence of the last rank gives up its own, and keeps its rank. So the first in
 // rank among the running is never preempted and has rows in every step: it ends, then the next is first.
+// Whoever waits for a prefix lends its turn to who computes it (not its rank: producers are preempted as
+// before, and then whoever waited computes the rest).
 // That is why nobody starves: under fcfs a request waits at most for the steps that those before it need;
 // under priority at most (p - q) * kAgingMs of later arrivals of priority q come before it; tenants, with
 // fair sharing, come by their service, and who waits is not charged.
@@ -27,6 +30,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/ids.h"
@@ -84,6 +88,7 @@ class Scheduler {
     std::size_t computed = 0;
     std::size_t charged = 0;  // tokens its tenant has paid for
     bool pauses = false;
+    std::optional<SequenceId> awaits = {};  // of one that waits: who computes its prefix
 
     bool before(const Entry& other) const {
       if (key != other.key) return key < other.key;
@@ -95,7 +100,7 @@ class Scheduler {
   struct Turn {
     SequenceId id;
     std::uint64_t served;  // its tenant
-    std::size_t place;     // by rank, the running before the waiting
+    const Entry* rank;     // its own, or that of who waits for it; valid until an entry moves
     bool waits;
   };
   enum class Kind { kDecode, kPrefill };
@@ -103,11 +108,13 @@ class Scheduler {
   void begin_step();
   void plan_decodes(SequenceBlocks& blocks);
   void plan_turns(SequenceBlocks& blocks);
-  void take_turns();
+  void take_turns(SequenceBlocks& blocks);
+  bool urge_producers(SequenceBlocks& blocks);
   void plan_again(SequenceBlocks& blocks);
   bool somebody_needs_room() const;
   enum class Admission { kDone, kPassedOver, kNoRoom };
   Admission admit(std::size_t at, SequenceBlocks& blocks);
+  bool may_preempt(const Entry& entry) const;
   bool has_seats(const Entry& entry) const;
   std::size_t spare_blocks(const SequenceBlocks& blocks) const;
 

@@ -35,10 +35,13 @@ class CountedBlocks final : public SequenceBlocks {
     sequences_.erase(id);
   }
 
+  std::optional<SequenceId> producer_of(SequenceId id) override {
+    const Sequence& s = sequences_.at(id);
+    return s.prefix.empty() ? std::nullopt : prefixes_[s.prefix].producer;
+  }
   Opening open(SequenceId id, std::size_t spare_blocks) override {
     Sequence& s = sequences_.at(id);
     Prefix* prefix = s.prefix.empty() ? nullptr : &prefixes_[s.prefix];
-    if (prefix != nullptr && prefix->producer) return {.answer = Opening::Answer::kPending};
     const std::size_t hit = prefix == nullptr ? 0 : std::min(prefix->resident, (s.known - 1) / kBlockTokens);
     s.held = s.shared = hit;
     s.is_open = true;

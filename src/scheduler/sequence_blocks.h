@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
 #include "base/ids.h"
 
@@ -12,9 +13,8 @@ namespace folio::scheduler {
 
 struct Opening {
   enum class Answer {
-    kReady,    // it holds blocks now
-    kPending,  // somebody is computing a prefix of it: it should wait for that; it holds nothing
-    kNoRoom,   // too few blocks; it holds nothing
+    kReady,   // it holds blocks now
+    kNoRoom,  // too few blocks; it holds nothing
   };
   Answer answer;
   std::size_t computed = 0;  // tokens that need not be computed (kReady)
@@ -23,6 +23,10 @@ struct Opening {
 class SequenceBlocks {
  public:
   virtual ~SequenceBlocks() = default;
+
+  // The running sequence that computes a prefix of this waiting one right now: it should wait for that.
+  // nullopt: there is nothing to wait for.
+  virtual std::optional<SequenceId> producer_of(SequenceId sequence) = 0;
 
   // A waiting sequence begins or resumes: what is computed of it is found and pinned. kNoRoom unless the
   // blocks for all its known tokens can be had and `spare_blocks` more stay obtainable.
