@@ -19,8 +19,11 @@ import subprocess
 import sys
 import time
 
-PARTS = ("start", "chats", "warm", "idle")
+PARTS = ("start", "chats", "warm", "beside", "idle")
 START_TIMEOUT_S, END_TIMEOUT_S = 600, 60
+STREAMS = 8  # that go on while a long prompt is computed
+CALM_TOKENS = 40  # of each of them, before it comes
+DEFAULT_STEP_BUDGET_MS = 250
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 # Everything but computing: the thread that started the process does all input and output, the other prepares requests.
 IO_THREAD, PREPARE_THREAD = "folio", "folio-prepare"
@@ -113,14 +116,14 @@ async def ask(port, method, path, body=None):
         writer.close()
 
 
-async def stream(port, body, path="/v1/chat/completions"):
-    """One answer's times in seconds and its counts; {"error": ...} where there is none."""
+async def stream(port, body, path="/v1/chat/completions", marks=None):
+    """One answer's times in seconds and its counts; {"error": ...} where there is none. `marks` gets the times as they come."""
     body = body | {"stream": True, "stream_options": {"include_usage": True}, "temperature": 0, "ignore_eos": True}
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 24)
     except OSError as error:
         return {"error": str(error)}
-    begin, marks, usage = time.perf_counter(), [], {}
+    begin, marks, usage = time.perf_counter(), [] if marks is None else marks, {}
     try:
         await send(writer, "POST", path, body)
         status, length = await read_head(reader)
@@ -139,7 +142,7 @@ async def stream(port, body, path="/v1/chat/completions"):
                 if "error" in said:
                     return {"error": str(said["error"])[:300]}
                 usage = said.get("usage") or usage
-                if any(choice.get("text") or choice.get("delta", {}).get("content") for choice in said["choices"]):
+                if any(choice.get("text") or choice.get("delta", {}).get("content") or choice.get("token_ids") for choice in said["choices"]):
                     marks.append(now)
     except (OSError, ValueError, asyncio.IncompleteReadError) as error:
         return {"error": f"{type(error).__name__}: {error}"[:300]}
@@ -215,7 +218,7 @@ def measure_chats(args):
 
 def check_length(server, tokens):
     if tokens > server.longest:
-        raise Refusal(f"{tokens} tokens are asked for and {server.longest} fit one request; see -p, -n and --long-prompt")
+        raise Refusal(f"{tokens} tokens are asked for and {server.longest} fit one request; see -p, -n, --long-prompt and --beside-prompt")
 
 
 async def run_warm(server, args):
@@ -247,6 +250,47 @@ def measure_warm(args):
     with Server(args) as server:
         check_length(server, args.long_prompt + 24)
         return asyncio.run(run_warm(server, args))
+
+
+def gaps(marks, begin, end):
+    """The times between tokens, of which some lay between the two."""
+    return [after - before for before, after in zip(marks, marks[1:]) if before < end and after > begin]
+
+
+async def run_beside(server, args):
+    prompt = await conversation(server.port, args.beside_prompt, 1)
+    marks = [[] for _ in range(STREAMS)]
+    endless = {"max_tokens": server.longest - 64, "return_token_ids": True}  # with ids a token without text is an event, too
+    streams = [asyncio.ensure_future(stream(server.port, endless | {"messages": await conversation(server.port, 40, 2 + i)}, marks=own))
+               for i, own in enumerate(marks)]
+    deadline = time.perf_counter() + START_TIMEOUT_S
+    while min(map(len, marks)) < CALM_TOKENS:
+        if any(one.done() for one in streams) or time.perf_counter() > deadline:
+            raise Refusal(f"the streams ended early: {next((one.result() for one in streams if one.done()), 'no tokens came')}")
+        await asyncio.sleep(0.005)
+    begin = time.perf_counter()
+    calm_begin = max(own[0] for own in marks)
+    answer = await stream(server.port, {"messages": prompt, "max_tokens": 1})
+    for one in streams:
+        one.cancel()
+    await asyncio.gather(*streams, return_exceptions=True)
+    if "error" in answer:
+        raise Refusal(f"the long prompt was not answered: {answer['error']}")
+    end = begin + answer["ttft_s"]
+    return {"streams": STREAMS, "prompt_tokens": answer["prompt_tokens"], "prompt_ttft_s": answer["ttft_s"], "budget_s": step_budget_ms(args) / 1e3,
+            "itl_s": spread(gap for own in marks for gap in gaps(own, begin, end)),
+            "calm_itl_s": spread(gap for own in marks for gap in gaps(own, calm_begin, begin))}
+
+
+def step_budget_ms(args):
+    words = [part for word in args.serve_args for part in word.split("=", 1)]
+    return float(words[words.index("--step-budget-ms") + 1]) if "--step-budget-ms" in words else DEFAULT_STEP_BUDGET_MS
+
+
+def measure_beside(args):
+    with Server(args) as server:
+        check_length(server, args.beside_prompt + 1)
+        return asyncio.run(run_beside(server, args))
 
 
 async def run_idle(server, count):
@@ -309,6 +353,14 @@ def show_warm(found):
           f"{found['warm_over_floor']:.2f} times that")
 
 
+def show_beside(found):
+    def three(spread_of):
+        return " / ".join(ms(spread_of[key]) for key in ("p50", "p99", "max"))
+    print(f"{found['streams']} streams, next token p50 / p99 / worst   {three(found['calm_itl_s'])}")
+    print(f"  while a prompt of {found['prompt_tokens']:,} tokens is computed: {three(found['itl_s'])}, the budget of a step being "
+          f"{ms(found['budget_s'])}; its first token after {found['prompt_ttft_s']:.1f} s")
+
+
 def show_idle(found):
     print(f"{found['connections']:,} idle connections   {found['bytes'] / 2**20:.1f} MB, {found['bytes_each'] / 1024:.1f} KB each")
 
@@ -364,6 +416,7 @@ def main():
     parser.add_argument("-p", "--prompt", type=positive, default=512, help="tokens of each chat's prompt (default 512)")
     parser.add_argument("-n", "--gen", type=positive, default=64, help="tokens of each answer (default 64)")
     parser.add_argument("--long-prompt", type=positive, default=4000, help="tokens of the prompt that is asked again (default 4000)")
+    parser.add_argument("--beside-prompt", type=positive, default=6000, help="tokens of the one that comes while others stream (default 6000)")
     parser.add_argument("--idle", type=positive, default=1000, help="idle connections (default 1000)")
     parser.add_argument("-r", "--repetitions", type=positive, default=5, help="of starts, and of the repeated prompt (default 5)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the text")

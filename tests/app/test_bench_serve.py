@@ -10,7 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import program  # noqa: E402
 from program import ROOT, STORIES, Case  # noqa: E402
 
-SMALL = ("--chats", "2,5", "-p", "90", "-n", "30", "--long-prompt", "400", "--idle", "60", "-r", "2")
+SMALL = ("--chats", "2,5", "-p", "90", "-n", "30", "--long-prompt", "400", "--beside-prompt", "380", "--idle", "60", "-r", "2")
 
 
 class BenchServe(Case):
@@ -40,6 +40,12 @@ class BenchServe(Case):
         self.assertEqual(warm["cached_tokens"], warm["prompt_tokens"] - 1, "again, all but one token is read")
         self.assertLess(warm["warm_ttft_s"], warm["cold_ttft_s"])
         self.assertAlmostEqual(warm["warm_over_floor"], warm["warm_ttft_s"] / (warm["decode_step_s"] + warm["tokenise_s"]))
+        beside = report["beside"]
+        self.assertEqual((beside["streams"], beside["budget_s"]), (8, 0.25))
+        self.assertAlmostEqual(beside["prompt_tokens"], 380, delta=8)
+        for itl in (beside["itl_s"], beside["calm_itl_s"]):
+            self.assertTrue(0 < itl["p50"] <= itl["p99"] <= itl["max"])
+        self.assertGreater(beside["prompt_ttft_s"], 0)
         self.assertEqual(report["idle"]["connections"], 60)
         self.assertTrue(report["idle"]["still_healthy"])
         self.assertLess(report["idle"]["bytes_each"], 100_000)
@@ -53,6 +59,8 @@ class BenchServe(Case):
         run = self.measure(*SMALL, "--only", "chats,warm")
         self.assertIn("server threads' CPU", run.stdout)
         self.assertIn("tokens from the cache", run.stdout)
+        run = self.measure(*SMALL, "--only", "beside", "--", "--step-budget-ms=40")
+        self.assertIn("the budget of a step being 40 ms", run.stdout, run.stderr)
 
     def test_what_cannot_be(self):
         for arguments, says in ((("--long-prompt", "4000", "--only", "warm"), "4024 tokens are asked for and 512 fit"),
