@@ -8,6 +8,7 @@
 #include "app/completion.h"
 #include "app/nearest.h"
 #include "app/version.h"
+#include "app/vllm_spelling.h"
 
 namespace folio::app {
 namespace {
@@ -152,6 +153,15 @@ std::vector<std::string> split_empty_values(std::span<const std::string> argumen
   return split;
 }
 
+// `folio serve` takes its flags as vLLM's users write them, too.
+Result<std::vector<std::string>> spelled_plainly(std::span<const std::string> arguments) {
+  if (arguments.empty() || arguments.front() != "serve") return split_empty_values(arguments);
+  ServeOptions described;
+  FOLIO_TRY(words, plain_spelling(arguments.subspan(1), serve_flags(described)));
+  words.insert(words.begin(), arguments.front());
+  return split_empty_values(words);
+}
+
 // One line: the library's own sentences may have several.
 std::string sentence(std::string text) {
   std::ranges::replace(text, '\n', ' ');
@@ -229,7 +239,7 @@ CommandSpec describe(const CLI::App& app, std::string name) {
 Result<Invocation> parse_command_line(std::span<const std::string> arguments) {
   CommandLine line;
   define(line);
-  std::vector<std::string> words = split_empty_values(arguments);
+  FOLIO_TRY(words, spelled_plainly(arguments));
   std::ranges::reverse(words);  // as the library wants them
   try {
     line.app.parse(std::move(words));

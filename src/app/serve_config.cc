@@ -4,15 +4,67 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/nearest.h"
 #include "app/serve_options.h"
+#include "app/vllm_spelling.h"
 #include "platform/file.h"
 
 namespace folio::app {
 namespace {
 
 constexpr std::size_t kMaxConfigBytes = 1u << 20;
+constexpr std::size_t kMaxConfigDepth = 32;
+constexpr std::size_t kMaxConfigNodes = 10'000;  // anchors expanded
+
+using Json = nlohmann::ordered_json;
+
+// What a node says as JSON; `nodes` counts down. nullopt: too deep, or too much.
+std::optional<Json> json_of(const YAML::Node& node, std::size_t depth, std::size_t& nodes) {
+  if (depth == 0 || nodes == 0) return std::nullopt;
+  --nodes;
+  if (node.IsScalar()) {
+    const bool in_quotes = node.Tag() == "!";
+    const Json json = in_quotes ? Json() : Json::parse(node.Scalar(), nullptr, false);
+    return json.is_number() || json.is_boolean() ? json : Json(node.Scalar());
+  }
+  Json json = node.IsMap() ? Json::object() : node.IsSequence() ? Json::array() : Json();
+  for (const auto& entry : node) {
+    const YAML::Node inner = node.IsMap() ? entry.second : YAML::Node(entry);
+    const auto value = json_of(inner, depth - 1, nodes);
+    if (!value) return std::nullopt;
+    if (node.IsMap())
+      json[entry.first.as<std::string>()] = *value;
+    else
+      json.push_back(*value);
+  }
+  return json;
+}
+
+// `flag: value`, `flag: [value, value]`, and for a flag that takes JSON `flag: {key: value}` and
+// `flag.key: value`. Errors: what is wrong with it, without its name.
+Status read_entry(const std::string& name, const YAML::Node& node, std::size_t& nodes, Assignments& found) {
+  const std::string flag = name.substr(0, name.find('.'));
+  const bool is_list = node.IsSequence() && flag == name;
+  for (std::size_t i = 0; i < (is_list ? node.size() : 1); ++i) {
+    const YAML::Node value = is_list ? node[i] : node;
+    if (value.IsNull()) return fail(ErrorKind::kInvalid, "is followed by no value");
+    std::string text;
+    if (value.IsScalar()) {
+      text = value.Scalar();
+    } else {
+      const auto json = json_of(value, kMaxConfigDepth, nodes);
+      if (!json)
+        return fail(ErrorKind::kTooLarge, "is nested more than {} deep, or the file has more than {} values",
+                    kMaxConfigDepth, kMaxConfigNodes);
+      text = json->dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
+    found.emplace_back(flag, flag == name ? text : json_of_part(name, text));
+  }
+  return {};
+}
 
 std::string environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
@@ -53,10 +105,26 @@ Status apply(std::span<const ServeFlag> flags, const Assignments& assignments, c
     std::vector<std::string> values;
     for (const auto& [other, more] : assignments)
       if (other == name) values.push_back(more);
+    if (flag->type == "JSON") {
+      FOLIO_TRY(json, merge_json(name, values));
+      values = {std::move(json)};
+    }
     if (auto set = flag->set(values); !set)
       return fail(set.error().kind, "{}{}", source, set.error().message);
   }
   return {};
+}
+
+// `no-x: true` of a file is `x: false`.
+void turn_negations(std::span<const ServeFlag> flags, Assignments& assignments) {
+  for (auto& [name, value] : assignments) {
+    const std::string_view positive =
+        std::string_view(name).substr(name.starts_with("no-") ? 3 : name.size());
+    const auto flag = std::ranges::find(flags, positive, &ServeFlag::name);
+    if (flag == flags.end() || !flag->type.empty()) continue;
+    name = std::string(positive);
+    value = value == "true" ? "false" : value == "false" ? "true" : value;
+  }
 }
 
 Status check_tls(const server::TlsFiles& tls) {
@@ -87,15 +155,11 @@ Result<Assignments> read_config_file(const std::string& path) {
     const YAML::Node root = YAML::Load(text);
     if (root.IsNull()) return found;
     if (!root.IsMap()) return fail(ErrorKind::kInvalid, "{}: is no list of 'flag: value' lines", path);
+    std::size_t nodes = kMaxConfigNodes;
     for (const auto& entry : root) {
-      auto name = entry.first.as<std::string>();
-      std::ranges::replace(name, '_', '-');
-      if (entry.second.IsScalar())
-        found.emplace_back(name, entry.second.as<std::string>());
-      else if (entry.second.IsSequence())
-        for (const auto& item : entry.second) found.emplace_back(name, item.as<std::string>());
-      else
-        return fail(ErrorKind::kInvalid, "{}: '{}' takes a value or a list of values", path, name);
+      const std::string name = with_dashes(entry.first.as<std::string>());
+      if (auto read = read_entry(name, entry.second, nodes, found); !read)
+        return fail(read.error().kind, "{}: '{}' {}", path, name, read.error().message);
     }
   } catch (const YAML::Exception& error) {
     return fail(ErrorKind::kInvalid, "{}: is no YAML: line {}: {}", path, error.mark.line + 1, error.msg);
@@ -108,6 +172,7 @@ Result<ServeOptions> resolve_serve(const Assignments& command_line) {
   const std::vector<ServeFlag> flags = serve_flags(options);
   if (const std::string path = config_file(command_line); !path.empty()) {
     FOLIO_TRY(of_file, read_config_file(path));
+    turn_negations(flags, of_file);
     FOLIO_TRY_STATUS(apply(flags, of_file, path + ": "));
   }
   FOLIO_TRY_STATUS(apply(flags, of_environment(flags), "environment: "));
