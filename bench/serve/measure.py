@@ -229,7 +229,7 @@ async def run_warm(server, args):
     if "error" in cold:
         raise Refusal(f"the long prompt was not answered: {cold['error']}")
     warm, steps, tokenise, cached = [], list(cold["itl_s"]), [], 0
-    for _ in range(max(3, args.repetitions)):
+    for _ in range(3 * args.repetitions):
         again = await stream(server.port, body)
         if "error" in again:
             raise Refusal(f"the long prompt was not answered: {again['error']}")
@@ -257,29 +257,37 @@ def gaps(marks, begin, end):
     return [after - before for before, after in zip(marks, marks[1:]) if before < end and after > begin]
 
 
+async def stream_on(server, seed, answers):
+    """One answer after another; `answers` gets the times of each one's tokens."""
+    body = {"messages": await conversation(server.port, 40, seed), "max_tokens": server.longest - 64, "return_token_ids": True}
+    while True:  # with ids a token without text is an event, too
+        answers.append([])
+        said = await stream(server.port, body, marks=answers[-1])
+        if "error" in said:
+            raise Refusal(f"a stream was not answered: {said['error']}")
+
+
 async def run_beside(server, args):
     prompt = await conversation(server.port, args.beside_prompt, 1)
-    marks = [[] for _ in range(STREAMS)]
-    endless = {"max_tokens": server.longest - 64, "return_token_ids": True}  # with ids a token without text is an event, too
-    streams = [asyncio.ensure_future(stream(server.port, endless | {"messages": await conversation(server.port, 40, 2 + i)}, marks=own))
-               for i, own in enumerate(marks)]
-    deadline = time.perf_counter() + START_TIMEOUT_S
-    while min(map(len, marks)) < CALM_TOKENS:
-        if any(one.done() for one in streams) or time.perf_counter() > deadline:
-            raise Refusal(f"the streams ended early: {next((one.result() for one in streams if one.done()), 'no tokens came')}")
+    streams = [[] for _ in range(STREAMS)]
+    tasks = [asyncio.ensure_future(stream_on(server, 2 + i, answers)) for i, answers in enumerate(streams)]
+    while min(sum(map(len, answers)) for answers in streams) < CALM_TOKENS and not any(task.done() for task in tasks):
         await asyncio.sleep(0.005)
     begin = time.perf_counter()
-    calm_begin = max(own[0] for own in marks)
-    answer = await stream(server.port, {"messages": prompt, "max_tokens": 1})
-    for one in streams:
-        one.cancel()
-    await asyncio.gather(*streams, return_exceptions=True)
+    calm_begin = max((answers[0][0] for answers in streams if answers and answers[0]), default=begin)
+    answer = await stream(server.port, {"messages": prompt, "max_tokens": 1, "return_token_ids": True})
+    for task in tasks:
+        if task.done():
+            task.result()  # raises what ended it
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     if "error" in answer:
         raise Refusal(f"the long prompt was not answered: {answer['error']}")
     end = begin + answer["ttft_s"]
+    every = [marks for answers in streams for marks in answers]
     return {"streams": STREAMS, "prompt_tokens": answer["prompt_tokens"], "prompt_ttft_s": answer["ttft_s"], "budget_s": step_budget_ms(args) / 1e3,
-            "itl_s": spread(gap for own in marks for gap in gaps(own, begin, end)),
-            "calm_itl_s": spread(gap for own in marks for gap in gaps(own, calm_begin, begin))}
+            "itl_s": spread(gap for marks in every for gap in gaps(marks, begin, end)),
+            "calm_itl_s": spread(gap for marks in every for gap in gaps(marks, calm_begin, begin))}
 
 
 def step_budget_ms(args):
@@ -418,7 +426,7 @@ def main():
     parser.add_argument("--long-prompt", type=positive, default=4000, help="tokens of the prompt that is asked again (default 4000)")
     parser.add_argument("--beside-prompt", type=positive, default=6000, help="tokens of the one that comes while others stream (default 6000)")
     parser.add_argument("--idle", type=positive, default=1000, help="idle connections (default 1000)")
-    parser.add_argument("-r", "--repetitions", type=positive, default=5, help="of starts, and of the repeated prompt (default 5)")
+    parser.add_argument("-r", "--repetitions", type=positive, default=5, help="of starts, and three times as many of the repeated prompt (default 5)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the text")
     parser.add_argument("serve_args", nargs="*", metavar="-- FLAGS", help="of folio serve, e.g. -- --threads 2 --kv-cache-dtype bf16")
     args = parser.parse_args()
