@@ -37,6 +37,12 @@ void print_fields(const Json& object, std::string_view indent, std::string& out)
     if (value.is_object()) {
       out += fmt::format("{}{}:\n", indent, safe(key));
       print_fields(value, fmt::format("{}  ", indent), out);
+    } else if (key == "numa_nodes") {
+      for (const Json& node : value)
+        out += fmt::format("{}{:<24} {} cores, {} hardware threads, {}\n", indent,
+                           fmt::format("node {}", node["node"].get<int>()), node["cores"].get<int>(),
+                           node["hardware_threads"].get<int>(),
+                           format_bytes(node["memory_bytes"].get<std::uint64_t>()));
     } else if (key.ends_with("bytes") || key.starts_with("bytes")) {
       out += fmt::format("{}{:<24} {} ({})\n", indent, key, format_count(value.get<std::uint64_t>()),
                          format_bytes(value.get<std::uint64_t>()));

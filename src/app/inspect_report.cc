@@ -7,6 +7,7 @@
 #include "model/model.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
+#include "platform/topology.h"
 
 namespace folio::app {
 namespace {
@@ -153,6 +154,25 @@ std::string huge_pages() {
   return "unknown to this system";
 }
 
+// Nodes without usable processors are shown too: their memory is there.
+Json topology_report() {
+  const platform::Topology& topology = platform::machine_topology();
+  Json nodes = Json::array();
+  for (const platform::NumaNode& node : topology.nodes)
+    nodes.push_back({{"node", node.number},
+                     {"cores", node.cores},
+                     {"hardware_threads", node.processors.size()},
+                     {"memory_bytes", node.memory_bytes}});
+  const std::size_t used = platform::placement_topology().nodes.size();
+  return {{"cores", topology.cores()},
+          {"hardware_threads", topology.processors()},
+          {"numa_nodes", std::move(nodes)},
+          {"binding", used < 2 ? "none: one node"
+                               : fmt::format("threads to the processors of {} nodes, KV and activations "
+                                             "interleaved over them",
+                                             used)}};
+}
+
 Json cpu_report() {
   const platform::CpuFeatures& cpu = platform::cpu_features();
   Json built = Json::array(), available = Json::array();
@@ -175,6 +195,7 @@ Json cpu_report() {
           {"l2_cache_bytes", cpu.l2_cache_bytes},
           {"last_level_cache_bytes", cpu.last_level_cache_bytes},
           {"threads", platform::available_cpus()},
+          {"topology", topology_report()},
           {"available_memory_bytes", platform::available_bytes()},
           {"huge_pages", huge_pages()},
           {"folio", {{"version", kVersion}, {"build", build_type()}, {"compiler", compiler()}}}};

@@ -23,10 +23,11 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheOptions& options) 
   if (options.swap_blocks > most)
     return fail(ErrorKind::kTooLarge, "a swap area of {} blocks cannot be addressed; at most {} can",
                 options.swap_blocks, most);
-  FOLIO_TRY(arena, platform::Arena::create(options.blocks * block_bytes, "KV blocks"));
+  constexpr auto kSpread = platform::Placement::kInterleaved;  // any thread may be the one that reads a block
+  FOLIO_TRY(arena, platform::Arena::create(options.blocks * block_bytes, "KV blocks", kSpread));
   platform::Arena swap;
   if (options.swap_blocks > 0) {
-    FOLIO_TRY(area, platform::Arena::create(options.swap_blocks * block_bytes, "KV swap area"));
+    FOLIO_TRY(area, platform::Arena::create(options.swap_blocks * block_bytes, "KV swap area", kSpread));
     swap = std::move(area);
   }
   try {

@@ -25,7 +25,8 @@ Result<Workspace> Workspace::create(const ModelConfig& c, const WorkspaceLimits&
   const std::size_t gate = take(limits.rows, c.ffn), up = take(limits.rows, c.ffn);
   const std::size_t cosines = take(limits.rows, c.rope.dims / 2), sines = take(limits.rows, c.rope.dims / 2);
   const std::size_t logits = take(limits.output_rows, c.vocab);
-  FOLIO_TRY(arena, platform::Arena::create(floats * sizeof(float), "activations"));
+  FOLIO_TRY(arena, platform::Arena::create(floats * sizeof(float), "activations",
+                                           platform::Placement::kInterleaved));
 
   Workspace w(limits, std::move(quantized), kernels::RowScratch(limits.threads, widest), std::move(plan),
               std::move(arena));

@@ -1,6 +1,5 @@
 #include "platform/cpu.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -141,11 +140,22 @@ const CpuFeatures& cpu_features() {
   return features;
 }
 
+std::vector<int> affine_processors() {
+  // The kernel refuses a mask shorter than its own; no kernel has one of more than 2^16 processors.
+  for (std::size_t words = 16; words <= 1024; words *= 2) {
+    std::vector<unsigned long> mask(words);
+    const long bytes = syscall(SYS_sched_getaffinity, 0, words * sizeof(unsigned long), mask.data());
+    if (bytes < 0) continue;
+    std::vector<int> processors;
+    for (int bit = 0; bit < bytes * 8; ++bit)
+      if ((mask[static_cast<std::size_t>(bit) / 64] >> (bit % 64) & 1) != 0) processors.push_back(bit);
+    if (!processors.empty()) return processors;
+  }
+  return {0};
+}
+
 int available_cpus() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const int affine = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
-  return std::max(1, std::min(affine, cgroup_cpus()));
+  return std::max(1, std::min(static_cast<int>(affine_processors().size()), cgroup_cpus()));
 }
 
 }  // namespace folio::platform

@@ -8,6 +8,8 @@
 #include <mutex>
 #include <utility>
 
+#include "platform/topology.h"
+
 namespace folio::platform {
 namespace {
 
@@ -47,7 +49,7 @@ std::size_t number_in(const std::string& path) {
 
 }  // namespace
 
-Result<Arena> Arena::create(std::size_t bytes, std::string_view tag) {
+Result<Arena> Arena::create(std::size_t bytes, std::string_view tag, Placement placement) {
   Arena arena;
   arena.tag_ = tag;
   if (bytes == 0) return arena;
@@ -58,6 +60,7 @@ Result<Arena> Arena::create(std::size_t bytes, std::string_view tag) {
                 bytes, tag, available_bytes());
   madvise(data, bytes, MADV_HUGEPAGE);  // advice only: without it the arena works, more slowly
   arena.data_ = static_cast<std::byte*>(data);
+  if (placement == Placement::kInterleaved) interleave(arena.data_, bytes);  // advice as well
   arena.size_ = bytes;
   account(arena.tag_, bytes, true);
   return arena;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,13 +12,20 @@
 
 namespace folio::platform {
 
+// Where the pages of an arena go on a machine of several NUMA nodes.
+enum class Placement : std::uint8_t {
+  kFirstTouch,   // to the node of the thread that first touches them
+  kInterleaved,  // evenly over all nodes, as far as the system allows: for what every thread reads
+};
+
 // One anonymous mapping: zero-filled, 64-byte aligned, committed by first touch, huge pages asked for.
 // Move-only; the memory goes back to the system with the object. Thread-compatible.
 class Arena {
  public:
   Arena() = default;
   // Errors: kTooLarge when the system refuses the size; the message names the tag and what is available.
-  [[nodiscard]] static Result<Arena> create(std::size_t bytes, std::string_view tag);
+  [[nodiscard]] static Result<Arena> create(std::size_t bytes, std::string_view tag,
+                                            Placement placement = Placement::kFirstTouch);
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;
   ~Arena();

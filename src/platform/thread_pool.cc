@@ -32,13 +32,25 @@ void wait_for_change(const std::atomic<std::uint32_t>& word, std::uint32_t old) 
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : shares_(static_cast<std::size_t>(threads)) {
+ThreadPool::ThreadPool(int threads, const Topology& topology) : shares_(static_cast<std::size_t>(threads)) {
   FOLIO_CHECK(threads >= 1, "a thread pool needs at least one thread");
+  const std::vector<int> nodes = nodes_of_threads(topology, threads);
   for (int thread = 1; thread < threads; ++thread)
-    workers_.emplace_back([this, thread] {
+    if (nodes[static_cast<std::size_t>(thread)] != nodes[static_cast<std::size_t>(thread) - 1])
+      node_ends_.push_back(thread);
+  node_ends_.push_back(threads);
+  for (int thread = 1; thread < threads; ++thread) {
+    std::vector<int> processors;
+    if (topology.nodes.size() > 1) {
+      const auto node = static_cast<std::size_t>(nodes[static_cast<std::size_t>(thread)]);
+      processors = topology.nodes[node].processors;
+    }
+    workers_.emplace_back([this, thread, processors = std::move(processors)] {
       name_this_thread("folio-compute");
+      bind_this_thread(processors);
       worker(thread);
     });
+  }
 }
 
 ThreadPool::~ThreadPool() {

@@ -5,9 +5,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <thread>
 #include <type_traits>
 #include <vector>
+
+#include "platform/topology.h"
 
 namespace folio::platform {
 
@@ -19,14 +22,23 @@ namespace folio::platform {
 // A round does not wait for threads that have not begun: where a core is busy with something else, the caller
 // does that thread's share as well and goes on. Waiting spins for a bounded number of polls, then sleeps in
 // the kernel. Not reentrant; run() may be called by one thread at a time. run() allocates nothing.
+//
+// On a machine of several NUMA nodes the threads are spread over them in contiguous ranges, in proportion to
+// their processors, and each is bound to all processors of its node, so that neighbouring shares lie on one
+// node. The caller, whatever thread that is, is not bound: what it starts later must not inherit that.
 class ThreadPool {
  public:
-  explicit ThreadPool(int threads);  // Requires: threads >= 1. Starts threads - 1 of them.
+  // Requires: threads >= 1. Starts threads - 1 of them.
+  explicit ThreadPool(int threads, const Topology& topology = placement_topology());
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int size() const { return static_cast<int>(shares_.size()); }
+
+  // The threads of each node that has any, in order: half-open ranges given by their ends, the last of which
+  // is size(). One entry on a machine with one node.
+  std::span<const int> node_ends() const { return node_ends_; }
 
   // work: void(std::size_t task, int thread), thread in [0, size()).
   template <typename Work>
@@ -55,6 +67,7 @@ class ThreadPool {
   void leave();
 
   std::vector<Share> shares_;
+  std::vector<int> node_ends_;
   std::vector<std::thread> workers_;
   Job job_{};
   alignas(64) std::atomic<std::uint32_t> round_{0};  // bumped to wake the workers, also to stop them

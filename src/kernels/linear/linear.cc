@@ -1,22 +1,17 @@
 #include "kernels/linear/linear.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
+#include "kernels/linear/linear_tasks.h"
 #include "kernels/quant/dequantize.h"
 
 namespace folio::kernels {
 namespace {
 
-constexpr std::size_t kTaskBytes = std::size_t{24}
-                                   << 10;  // weights a task reads at least: some microseconds of work
-// With many rows a task takes more: all of them pass by it once, from the third-level cache, while its
-// weights stay in the second. But no thread's share is cut into fewer tasks than this.
-constexpr std::size_t kManyRows = 64, kManyRowsTaskBytes = std::size_t{192} << 10;
-constexpr std::size_t kTasksOfThread = 8;
 constexpr std::size_t kRowBlockBytes = std::size_t{64}
                                        << 10;  // activations that stay in the second-level cache
-constexpr std::size_t kMaxCalls = 4;
 
 // The rows [first, first + count) of x.
 ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t count) {
@@ -65,12 +60,8 @@ void run_panel(PanelKernel kernel, const LinearCall& call, std::size_t panel, st
           .epilogue = call.epilogue});
 }
 
-std::size_t task_panels(const MatrixShape& shape, std::size_t rows, int threads) {
-  const std::size_t panel_bytes = std::max<std::size_t>(1, shape.panel_bytes());
-  const std::size_t fewest = std::max<std::size_t>(1, kTaskBytes / panel_bytes);
-  if (rows < kManyRows) return fewest;
-  const std::size_t share = shape.panels() / (kTasksOfThread * static_cast<std::size_t>(threads));
-  return std::max(fewest, std::min(share, kManyRowsTaskBytes / panel_bytes));
+Result<platform::Arena> interleaved(std::size_t bytes) {
+  return platform::Arena::create(bytes, "activations", platform::Placement::kInterleaved);
 }
 
 }  // namespace
@@ -96,11 +87,11 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
   rows.code_stride_ = (max_columns + 63) / 64 * 64 + 64;
   rows.group_stride_ = activation_groups(max_columns);
   const std::size_t groups = max_rows * rows.group_stride_;
-  FOLIO_TRY(codes, platform::Arena::create(max_rows * planes * rows.code_stride_, "activations"));
-  FOLIO_TRY(scales, platform::Arena::create(groups * sizeof(float), "activations"));
-  FOLIO_TRY(sums, platform::Arena::create(groups * sizeof(std::int32_t), "activations"));
-  FOLIO_TRY(half_sums, platform::Arena::create(groups * 2 * sizeof(std::int32_t), "activations"));
-  FOLIO_TRY(wide, platform::Arena::create(groups, "activations"));
+  FOLIO_TRY(codes, interleaved(max_rows * planes * rows.code_stride_));
+  FOLIO_TRY(scales, interleaved(groups * sizeof(float)));
+  FOLIO_TRY(sums, interleaved(groups * sizeof(std::int32_t)));
+  FOLIO_TRY(half_sums, interleaved(groups * 2 * sizeof(std::int32_t)));
+  FOLIO_TRY(wide, interleaved(groups));
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
@@ -138,26 +129,19 @@ void QuantizedRows::describe(ActivationRows& rows) const {
 
 void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,
             const ActivationRows& x, std::span<const LinearCall> calls) {
-  FOLIO_CHECK(!calls.empty() && calls.size() <= kMaxCalls, "linear() takes 1 to 4 matrices");
-  // Tasks are runs of panels of one call; task_end[i] counts the tasks of calls 0..i.
-  std::size_t panels_per_task[kMaxCalls], task_end[kMaxCalls], tasks = 0;
-  for (std::size_t i = 0; i < calls.size(); ++i) {
-    const MatrixShape& shape = calls[i].matrix->shape;
-    panels_per_task[i] = task_panels(shape, x.rows, pool.size());
-    tasks += (shape.panels() + panels_per_task[i] - 1) / panels_per_task[i];
-    task_end[i] = tasks;
-  }
+  FOLIO_CHECK(!calls.empty() && calls.size() <= LinearTasks::kMaxCalls, "linear() takes 1 to 4 matrices");
+  std::array<const MatrixShape*, LinearTasks::kMaxCalls> shapes{};
+  for (std::size_t i = 0; i < calls.size(); ++i) shapes[i] = &calls[i].matrix->shape;
+  const std::span used = std::span(shapes).first(calls.size());
+  const LinearTasks tasks(used, x.rows, pool.node_ends());
   const std::size_t columns = calls.front().matrix->shape.columns;
   const std::size_t row_block = std::max<std::size_t>(16, kRowBlockBytes / columns / 16 * 16);
 
-  pool.run(tasks, [&](std::size_t task, int thread) {
-    std::size_t i = 0;
-    while (task >= task_end[i]) ++i;
+  pool.run(tasks.size(), [&](std::size_t index, int thread) {
+    const auto [i, first, end] = tasks.at(index);
     const LinearCall& call = calls[i];
     const MatrixShape& shape = call.matrix->shape;
     const PanelKernel kernel = panel_kernel(kernels, shape.format);
-    const std::size_t first = (task - (i == 0 ? 0 : task_end[i - 1])) * panels_per_task[i];
-    const std::size_t end = std::min(shape.panels(), first + panels_per_task[i]);
     if (shape.format == LinearFormat::kRows) {
       for (std::size_t panel = first; panel < end; ++panel)
         run_rows_panel(kernel, call, panel, x, scratch.of_thread(thread));

@@ -25,7 +25,8 @@ constexpr std::size_t kGap = 3;  // floats between two rows of an output
 
 // How a linear layer is run, besides its numbers.
 struct Machine {
-  Machine(Isa isa, int threads) : kernels(kernel_set(isa)), pool(threads), scratch(threads, kColumns) {}
+  Machine(Isa isa, int threads, const platform::Topology& topology = platform::placement_topology())
+      : kernels(kernel_set(isa)), pool(threads, topology), scratch(threads, kColumns) {}
   const KernelSet& kernels;
   platform::ThreadPool pool;
   RowScratch scratch;
@@ -128,7 +129,14 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
   }
 }
 
-// Four matrices of unequal height, format and task size in one call; residual stream and bias in some.
+// Two nodes, the second with twice the first's processors; all of them this machine's first, so that the test
+// runs anywhere.
+platform::Topology two_nodes() {
+  return {.nodes = {{.number = 0, .processors = {0}}, {.number = 1, .processors = {0, 0}}}};
+}
+
+// Four matrices of unequal height, format and task size in one call; residual stream and bias in some; the
+// tasks numbered for one node and for two.
 TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
   for (Isa isa : test::tested_isas_on_threads()) {
     Random random(42);
@@ -141,7 +149,8 @@ TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
       for (std::size_t count = 1; count <= 4; ++count)
         for (Epilogue epilogue : {Epilogue::kStore, Epilogue::kAdd}) {
           Machine machine(isa, threads);
-          std::vector<Output> together, separate;
+          Machine on_nodes(isa, threads, two_nodes());
+          std::vector<Output> together, separate, across;
           std::vector<LinearCall> calls;
           for (std::size_t i = 0; i < count; ++i) {
             const std::size_t width = layers[i].bias.size();
@@ -151,6 +160,7 @@ TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
                 before.data()[row * (width + kGap) + o] = random.normal();
             together.push_back(before);
             separate.push_back(before);
+            across.push_back(before);
           }
           for (std::size_t i = 0; i < count; ++i) {
             calls.push_back(call_for(layers[i], together[i], epilogue));
@@ -160,7 +170,10 @@ TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
             linear(machine.kernels.linear, machine.pool, machine.scratch, x.rows(0, 19), {&alone, 1});
           }
           linear(machine.kernels.linear, machine.pool, machine.scratch, x.rows(0, 19), calls);
+          for (std::size_t i = 0; i < count; ++i) calls[i].out = across[i].data();
+          linear(machine.kernels.linear, on_nodes.pool, machine.scratch, x.rows(0, 19), calls);
           for (std::size_t i = 0; i < count; ++i) {
+            ASSERT_EQ(difference(separate[i].span(), across[i].span()), "") << "on two nodes, matrix " << i;
             ASSERT_EQ(difference(separate[i].span(), together[i].span()), "")
                 << name(isa) << ", matrix " << i << " of " << count << ", " << threads << " threads";
             expect_gaps_untouched(layers[i], together[i]);
