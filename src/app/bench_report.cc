@@ -92,7 +92,9 @@ Json limits_fields(const kernels::MachineLimits& limits) {
           {"last_level_cache_bytes_per_s", pair(limits.cache)},
           {"int8_operations_per_s", pair(limits.int8)},
           {"f32_operations_per_s", pair(limits.f32)},
-          {"bf16_operations_per_s", limits.bf16 ? pair(*limits.bf16) : Json(nullptr)}};
+          {"bf16_operations_per_s", limits.bf16 ? pair(*limits.bf16) : Json(nullptr)},
+          {"int8_tile_operations_per_s", limits.int8_tiles ? pair(*limits.int8_tiles) : Json(nullptr)},
+          {"bf16_tile_operations_per_s", limits.bf16_tiles ? pair(*limits.bf16_tiles) : Json(nullptr)}};
 }
 
 Json machine_fields() {
@@ -122,6 +124,11 @@ std::string limits_text(const kernels::MachineLimits& limits) {
   text += line("int8 dot products", limits.int8, "Gop/s");
   text += line("f32 multiply-adds", limits.f32, "Gop/s");
   if (limits.bf16) text += line("bf16 dot products", *limits.bf16, "Gop/s");
+  if (limits.int8_tiles) text += line("int8 tiles (AMX)", *limits.int8_tiles, "Gop/s");
+  if (limits.bf16_tiles) text += line("bf16 tiles (AMX)", *limits.bf16_tiles, "Gop/s");
+  if (!limits.int8_tiles)
+    text += fmt::format("  {:<24}{:>9} {:>9}\n", "AMX tiles", "-",
+                        platform::cpu_features().amx_int8 ? "not in use" : "absent");
   return text;
 }
 

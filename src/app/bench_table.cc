@@ -29,7 +29,8 @@ std::string percent(double share) { return fmt::format("{:.2f} %", 100 * share);
 // once, or its dots done, whichever takes longer.
 double least_1b_step_s(const kernels::MachineLimits& limits) {
   constexpr double kWeightBytes = 826'441'728, kRowOperations = 2 * 60'817'408.0 * 16;
-  return std::max(kWeightBytes / limits.memory.all_threads, 64 * kRowOperations / limits.int8.all_threads);
+  return std::max(kWeightBytes / limits.memory.all_threads,
+                  64 * kRowOperations / limits.int8_peak().all_threads);
 }
 
 Status add_upkeep(Rows& rows, const kernels::MachineLimits* limits) {

@@ -22,7 +22,7 @@ MatrixWork work_of(const MatrixSpec& matrix, kernels::Arithmetic arithmetic) {
 }
 
 double peak(const kernels::MachineLimits& limits, OperationKind kind) {
-  return kind == OperationKind::kInt8 ? limits.int8.all_threads : limits.f32.all_threads;
+  return kind == OperationKind::kInt8 ? limits.int8_peak().all_threads : limits.f32.all_threads;
 }
 
 // One part of the sum: it computes and reads at the same time, and the slower of the two is the limit.

@@ -154,6 +154,17 @@ TEST(BenchWork, TheLimitIsTheSumOfTheSlowerOfEachPart) {
   EXPECT_NEAR(prompt.nominal_limit_s, 1 + 0.1, 1e-12);
 }
 
+TEST(BenchWork, LayersOfCodesAreHeldAgainstTheTilesWhereThereAreSome) {
+  ModelWork work;
+  work.layers = {{.multiply_adds = 5e9, .bytes = 1, .kind = OperationKind::kInt8, .planes = 1}};
+  const StepLoad rows{.rows = 100, .outputs = 0, .visible = 0, .cached_tokens = 0};
+  kernels::MachineLimits machine = limits();
+  EXPECT_NEAR(count_steps(work, rows, 1, {.limits = &machine, .memory = Memory::kDram}).limit_s, 1, 1e-12);
+  machine.int8_tiles = kernels::MeasuredLimit{.one_thread = 0, .all_threads = 8000e9};
+  EXPECT_NEAR(count_steps(work, rows, 1, {.limits = &machine, .memory = Memory::kDram}).limit_s, 1.0 / 8,
+              1e-12);
+}
+
 TEST(BenchWork, StepsWithoutLogitsDoNotReadTheOutputMatrix) {
   ModelWork work;
   work.output = {.multiply_adds = 1, .bytes = 100, .kind = OperationKind::kF32, .planes = 1};

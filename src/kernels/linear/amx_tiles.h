@@ -1,7 +1,7 @@
-// The eight tile registers of AMX with the five operations that the panel kernels use, and a model of them in
-// plain C++ with the same interface, which runs those kernels where there is no AMX. Included by x86_amx.cc
-// alone. A tile is up to 16 rows of up to 64 bytes. Source of the operations: Intel's instruction set
-// reference, LDTILECFG, TILELOADD, TDPBSSD.
+// The eight tile registers of AMX with the operations that kernels and probes use, and a model of them in
+// plain C++ with the same interface, which runs those where there is no AMX. Included by files named
+// x86_amx.cc alone. A tile is up to 16 rows of up to 64 bytes. Source of the operations: Intel's instruction
+// set reference, LDTILECFG, TILELOADD, TDPBSSD, TDPBF16PS.
 #pragma once
 
 #include <cstddef>
@@ -52,6 +52,11 @@ class HardwareTiles {
   void dot() {
     asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sum), "i"(a), "i"(b) : "memory");
   }
+  // The same of pairs of bfloat16, to f32. Requires: CpuFeatures::amx_bf16.
+  template <int sum, int a, int b>
+  void dot_bf16() {
+    asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" ::"i"(sum), "i"(a), "i"(b) : "memory");
+  }
 };
 
 class ModelTiles {
@@ -87,8 +92,29 @@ class ModelTiles {
         __builtin_memcpy(bytes_[sum] + m * 64 + n * 4, &total, 4);
       }
   }
+  // Even and odd products are summed apart, then both are added. (Denormals are not flushed here.)
+  template <int sum, int a, int b>
+  void dot_bf16() {
+    for (std::size_t m = 0; m < shapes_.rows[sum]; ++m)
+      for (std::size_t n = 0; n < shapes_.row_bytes[sum] / 4u; ++n) {
+        float totals[2] = {}, total;
+        for (std::size_t k = 0; k < shapes_.row_bytes[a] / 4u; ++k)
+          for (std::size_t i = 0; i < 2; ++i)
+            totals[i] +=
+                bf16_at(bytes_[a] + m * 64 + k * 4 + i * 2) * bf16_at(bytes_[b] + k * 64 + n * 4 + i * 2);
+        __builtin_memcpy(&total, bytes_[sum] + m * 64 + n * 4, 4);
+        total += totals[0] + totals[1];
+        __builtin_memcpy(bytes_[sum] + m * 64 + n * 4, &total, 4);
+      }
+  }
 
  private:
+  static float bf16_at(const std::int8_t* at) {
+    std::uint16_t half;
+    __builtin_memcpy(&half, at, 2);
+    return __builtin_bit_cast(float, static_cast<std::uint32_t>(half) << 16);
+  }
+
   TileShapes shapes_;
   std::int8_t bytes_[kTiles][16 * 64];
 };

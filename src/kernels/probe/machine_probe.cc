@@ -100,6 +100,9 @@ void measure(MachineLimits& limits, double MeasuredLimit::* figure, const Sessio
   limits.int8.*figure = compute_rate(session, session.probe.int8);
   limits.f32.*figure = compute_rate(session, session.probe.f32);
   if (limits.bf16) (*limits.bf16).*figure = compute_rate(session, session.probe.bf16);
+  const TileProbes* tiles = tile_probes(session.options.isa);
+  if (limits.int8_tiles) (*limits.int8_tiles).*figure = compute_rate(session, tiles->int8);
+  if (limits.bf16_tiles) (*limits.bf16_tiles).*figure = compute_rate(session, tiles->bf16);
 }
 
 }  // namespace
@@ -110,6 +113,10 @@ Result<MachineLimits> measure_limits(const ProbeOptions& options) {
   limits.isa = options.isa;
   limits.threads = options.threads;
   if (probe.bf16.run != nullptr && platform::cpu_features().avx512_bf16) limits.bf16 = MeasuredLimit{};
+  if (tile_probes(options.isa) != nullptr) {
+    limits.int8_tiles = MeasuredLimit{};
+    if (platform::cpu_features().amx_bf16) limits.bf16_tiles = MeasuredLimit{};
+  }
   const std::size_t bytes = buffer_sizes(options, options.threads).memory;
   FOLIO_TRY(arena, platform::Arena::create(bytes, "bandwidth probe"));
   platform::ThreadPool pool(options.threads);
@@ -123,7 +130,8 @@ Result<MachineLimits> measure_limits(const ProbeOptions& options) {
   }
   for (MeasuredLimit* limit : {&limits.memory, &limits.cache, &limits.int8, &limits.f32})
     limit->one_thread = limit->all_threads;
-  if (limits.bf16) limits.bf16->one_thread = limits.bf16->all_threads;
+  for (std::optional<MeasuredLimit>* limit : {&limits.bf16, &limits.int8_tiles, &limits.bf16_tiles})
+    if (*limit) (*limit)->one_thread = (*limit)->all_threads;
   return limits;
 }
 

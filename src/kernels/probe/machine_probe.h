@@ -23,7 +23,11 @@ struct MachineLimits {
   MeasuredLimit cache;   // reads from one that fits the last-level cache and not the levels before it
   // Operations per second; a multiply-add is two.
   MeasuredLimit int8, f32;
-  std::optional<MeasuredLimit> bf16;  // where processor and instruction set have it
+  std::optional<MeasuredLimit> bf16;                    // where processor and instruction set have it
+  std::optional<MeasuredLimit> int8_tiles, bf16_tiles;  // of AMX, likewise
+
+  // What limits layers of codes: the tiles where this instruction set has them.
+  const MeasuredLimit& int8_peak() const { return int8_tiles ? *int8_tiles : int8; }
 };
 
 struct ProbeOptions {

@@ -12,6 +12,11 @@
 //         the processor has the instruction (CpuFeatures::avx512_bf16), which the table's instruction set
 //         alone does not say.
 //
+// And of the tile registers, products of full tiles, 16 x 64 bytes by 16 x 64 bytes to 16 x 16 sums:
+//
+//   int8  TDPBSSD.
+//   bf16  TDPBF16PS. Requires: CpuFeatures::amx_bf16.
+//
 // All factors of a compute probe are 1, so the sum of its accumulators is the number of multiply-adds that it
 // did: a probe cannot claim more than it does.
 #pragma once
@@ -47,6 +52,18 @@ extern const ProbeKernels kProbeReference;
 extern const ProbeKernels kProbeAvx2;
 extern const ProbeKernels kProbeAvx512;
 #endif
+
+struct TileProbes {
+  ComputeProbe int8, bf16;
+};
+
+#if defined(__x86_64__)
+extern const TileProbes kTileProbes;       // Requires: AMX, which CpuFeatures says the system has granted
+extern const TileProbes kTileProbesModel;  // on the model of the tile registers, for tests
+#endif
+
+// nullptr: this instruction set has no tiles. Requires: isa is one of available_isas().
+const TileProbes* tile_probes(Isa isa);
 
 // Requires: isa is one of available_isas().
 const ProbeKernels& probe_kernels(Isa isa);

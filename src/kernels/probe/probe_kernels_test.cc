@@ -39,6 +39,23 @@ TEST(ProbeKernels, ClaimTheOperationsThatTheyDo) {
     }
 }
 
+#if defined(__x86_64__)
+TEST(ProbeKernels, OfTilesClaimTheOperationsThatTheyDo) {
+  const platform::CpuFeatures& cpu = platform::cpu_features();
+  if (!cpu.avx512_vnni) GTEST_SKIP() << "compiled for AVX-512";
+  const auto check = [](const ComputeProbe& kernel, const char* name) {
+    for (std::size_t rounds : {0, 1, 2, 3, 20})
+      EXPECT_EQ(2 * kernel.run(rounds), rounds * kernel.operations) << name << ", " << rounds << " rounds";
+  };
+  check(kTileProbesModel.int8, "int8 on the model");
+  check(kTileProbesModel.bf16, "bf16 on the model");
+  if (cpu.amx_int8) check(kTileProbes.int8, "int8");
+  if (cpu.amx_bf16) check(kTileProbes.bf16, "bf16");
+  EXPECT_EQ(kTileProbes.int8.operations, 6u * 2 * 16 * 16 * 64);
+  EXPECT_EQ(kTileProbes.bf16.operations, 6u * 2 * 16 * 16 * 32);
+}
+#endif
+
 TEST(ProbeKernels, OnlyBf16MayBeAbsent) {
   for (Isa isa : test::tested_isas()) {
     EXPECT_NE(probe_kernels(isa).int8.run, nullptr);
@@ -76,6 +93,9 @@ TEST(MachineProbe, MeasuresEveryLimit) {
     EXPECT_LT(limit.all_threads, 1e16);
   }
   EXPECT_EQ(limits->bf16.has_value(), isa >= Isa::kAvx512 && platform::cpu_features().avx512_bf16);
+  EXPECT_EQ(limits->int8_tiles.has_value(), isa == Isa::kAmx);
+  EXPECT_EQ(limits->bf16_tiles.has_value(), isa == Isa::kAmx && platform::cpu_features().amx_bf16);
+  EXPECT_EQ(&limits->int8_peak(), limits->int8_tiles ? &*limits->int8_tiles : &limits->int8);
 }
 
 }  // namespace

@@ -62,6 +62,14 @@ constexpr std::size_t kOperations = 2 * kChains * kLanesPerChain;
 const ProbeKernels kProbeReference = {
     .read = read, .int8 = {int8, kOperations}, .f32 = {f32, kOperations}, .bf16 = {}};
 
+const TileProbes* tile_probes(Isa isa) {
+#if defined(__x86_64__)
+  if (isa == Isa::kAmx) return &kTileProbes;
+#endif
+  static_cast<void>(isa);
+  return nullptr;
+}
+
 const ProbeKernels& probe_kernels(Isa isa) {
 #if defined(__x86_64__)
   if (isa > Isa::kAvx2) return kProbeAvx512;  // whatever comes after it includes it
