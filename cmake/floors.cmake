@@ -31,7 +31,7 @@ function(folio_isa_flags)
   foreach(file ${ARGN})
     if(file MATCHES "x86_avx2\\.cc$")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS "-fno-exceptions;-mavx2;-mfma;-mf16c")
-    elseif(file MATCHES "x86_(avx512|amx)\\.cc$")
+    elseif(file MATCHES "x86_(avx512|avx512_bf16|amx)\\.cc$")
       set_source_files_properties(${file} PROPERTIES COMPILE_OPTIONS
         "-fno-exceptions;${intrinsic_warnings}-mavx2;-mfma;-mf16c;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vnni;-mprefer-vector-width=512")
     endif()

@@ -121,7 +121,7 @@ void add_setting_flags(CLI::App* app, BenchOptions& bench) {
       {.names = "--activations",
        .type = "mixed|int16|int8|f32",
        .help = "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
-               "values stand out)",
+               "values stand out; with bf16 weights, as int8: bf16)",
        .group = group,
        .target = bench.arithmetic},
       {{"mixed", Arithmetic::kMixed},

@@ -14,15 +14,19 @@ MatrixWork work_of(const MatrixSpec& matrix, kernels::Arithmetic arithmetic) {
   const kernels::LinearFormat format = kernels::linear_format(matrix.type, arithmetic);
   const kernels::MatrixShape shape{
       .type = matrix.type, .format = format, .rows = matrix.rows, .columns = matrix.columns};
-  const bool codes = kernels::takes_codes(format);
+  const bool codes = kernels::takes_codes(format), bfloats = kernels::takes_bfloats(format);
   return {.multiply_adds = static_cast<double>(matrix.rows) * static_cast<double>(matrix.columns),
           .bytes = static_cast<double>(shape.packed_bytes()),
-          .kind = codes ? OperationKind::kInt8 : OperationKind::kF32,
+          .kind = codes     ? OperationKind::kInt8
+                  : bfloats ? OperationKind::kBF16
+                            : OperationKind::kF32,
           .planes = codes ? dots(arithmetic) : 1.0};
 }
 
 double peak(const kernels::MachineLimits& limits, OperationKind kind) {
-  return kind == OperationKind::kInt8 ? limits.int8_peak().all_threads : limits.f32.all_threads;
+  if (kind == OperationKind::kInt8) return limits.int8_peak().all_threads;
+  const bool bf16 = kind == OperationKind::kBF16 && limits.bf16.has_value();  // else two multiply-adds a pair
+  return bf16 ? limits.bf16->all_threads : limits.f32.all_threads;
 }
 
 // One part of the sum: it computes and reads at the same time, and the slower of the two is the limit.

@@ -28,7 +28,7 @@
 
 namespace folio::app {
 
-enum class OperationKind { kInt8, kF32 };  // which of the machine's peaks limits it
+enum class OperationKind { kInt8, kBF16, kF32 };  // which of the machine's peaks limits it
 
 struct MatrixWork {
   double multiply_adds = 0;  // per row

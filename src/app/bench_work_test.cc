@@ -99,14 +99,21 @@ TEST(BenchWork, Llama1BByHand) {
   EXPECT_EQ(decode.bytes(), decode.weight_bytes + decode.kv_bytes);
 }
 
-TEST(BenchWork, FloatWeightsAreF32OperationsOfOnePlane) {
-  const ModelWork work = count(k1B, matrices(k1B, TensorType::kBF16, TensorType::kBF16, false), KvType::kBF16,
-                               Arithmetic::kInt16);
-  for (const MatrixWork& matrix : work.layers) {
-    EXPECT_EQ(matrix.kind, OperationKind::kF32);
-    EXPECT_EQ(matrix.planes, 1);
+TEST(BenchWork, FloatWeightsAreOperationsOfOnePlaneAndBf16OnesOfBf16UnlessExact) {
+  const auto expect_kind = [](TensorType type, Arithmetic arithmetic, OperationKind kind) {
+    const ModelWork work = count(k1B, matrices(k1B, type, type, false), KvType::kBF16, arithmetic);
+    for (const MatrixWork& matrix : work.layers) {
+      EXPECT_EQ(matrix.kind, kind);
+      EXPECT_EQ(matrix.planes, 1);
+    }
+    EXPECT_EQ(work.weight_bytes(), 2.0 * (973'078'528 + 262'668'288));
+  };
+  for (Arithmetic arithmetic : {Arithmetic::kInt16, Arithmetic::kFloat})
+    expect_kind(TensorType::kBF16, arithmetic, OperationKind::kF32);
+  for (Arithmetic arithmetic : {Arithmetic::kMixed, Arithmetic::kInt8}) {
+    expect_kind(TensorType::kBF16, arithmetic, OperationKind::kBF16);
+    expect_kind(TensorType::kF16, arithmetic, OperationKind::kF32);
   }
-  EXPECT_EQ(work.weight_bytes(), 2.0 * (973'078'528 + 262'668'288));
 }
 
 TEST(BenchWork, VisiblePositions) {
@@ -163,6 +170,21 @@ TEST(BenchWork, LayersOfCodesAreHeldAgainstTheTilesWhereThereAreSome) {
   machine.int8_tiles = kernels::MeasuredLimit{.one_thread = 0, .all_threads = 8000e9};
   EXPECT_NEAR(count_steps(work, rows, 1, {.limits = &machine, .memory = Memory::kDram}).limit_s, 1.0 / 8,
               1e-12);
+}
+
+// Where the machine has no instruction for bf16 dots they are two multiply-adds a pair.
+TEST(BenchWork, Bf16IsHeldAgainstItsPeakOrThatOfF32) {
+  ModelWork work;
+  work.layers = {{.multiply_adds = 1e9, .bytes = 2e9, .kind = OperationKind::kBF16, .planes = 1}};
+  kernels::MachineLimits machine = limits();
+  const auto limit_s = [&] {
+    return count_steps(work, {.rows = 100, .outputs = 0, .visible = 0, .cached_tokens = 0}, 1,
+                       {.limits = &machine, .memory = Memory::kDram})
+        .limit_s;
+  };
+  EXPECT_NEAR(limit_s(), 2, 1e-12);
+  machine.bf16 = kernels::MeasuredLimit{.one_thread = 100e9, .all_threads = 200e9};
+  EXPECT_NEAR(limit_s(), 1, 1e-12);
 }
 
 TEST(BenchWork, StepsWithoutLogitsDoNotReadTheOutputMatrix) {

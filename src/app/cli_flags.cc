@@ -152,7 +152,8 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
       },
       "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's values "
       "stand "
-      "out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow)",
+      "out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow); mixed and int8 round "
+      "what\nmeets bf16 weights to bf16",
       compute);
 }
 

@@ -291,7 +291,8 @@ void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back(
       {"activations", "", "mixed|int16|int8|f32",
        "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
-       "values stand out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow)",
+       "values stand out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow); mixed and "
+       "int8 round what\nmeets bf16 weights to bf16",
        group, choice_to("activations", "mixed|int16|int8|f32", [&o](const std::string& name) {
          o.engine.arithmetic = kernels::arithmetic_of(name).value_or(o.engine.arithmetic);
        })});

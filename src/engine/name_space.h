@@ -15,7 +15,7 @@
 namespace folio::engine {
 
 // Raise it whenever a change of folio changes the bits of any K or V: kernels, packing, RoPE, norms.
-inline constexpr int kNumericVersion = 1;
+inline constexpr int kNumericVersion = 2;
 
 struct NameSpaceOf {
   Hash128 model;  // model_digest()

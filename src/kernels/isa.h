@@ -9,7 +9,7 @@
 namespace folio::kernels {
 
 // In ascending order of speed. kReference is plain C++: the specification and the fallback of every machine.
-// kAvx512 means F, BW, DQ, VL and VNNI; kAmx means these and the int8 tiles.
+// kAvx512 means F, BW, DQ, VL and VNNI; kAmx means these and the int8 tiles. Both take BF16 where it is.
 enum class Isa { kReference, kAvx2, kAvx512, kAmx };
 
 std::string_view name(Isa isa);  // "reference", "avx2", "avx512", "amx"

@@ -1,15 +1,32 @@
 #include "kernels/kernel_set.h"
 
 #include "base/check.h"
+#include "platform/cpu.h"
 
 namespace folio::kernels {
 namespace {
 
+#if defined(__x86_64__)
+// What AVX-512 machines may have or not.
+LinearKernels with_options(LinearKernels kernels) {
+  if (platform::cpu_features().avx512_bf16) kernels.bf16_dots = kBf16DotsAvx512Bf16;
+  return kernels;
+}
+#endif
+
 const KernelSet kReferenceSet{Isa::kReference, kRowsReference, kLinearReference, kAttentionReference};
 #if defined(__x86_64__)
 const KernelSet kAvx2Set{Isa::kAvx2, kRowsAvx2, kLinearAvx2, kAttentionAvx2};
-const KernelSet kAvx512Set{Isa::kAvx512, kRowsAvx512, kLinearAvx512, kAttentionAvx512};
-const KernelSet kAmxSet{Isa::kAmx, kRowsAvx512, kLinearAmx, kAttentionAvx512};
+const KernelSet& avx512_set() {
+  static const LinearKernels linear = with_options(kLinearAvx512);
+  static const KernelSet set{Isa::kAvx512, kRowsAvx512, linear, kAttentionAvx512};
+  return set;
+}
+const KernelSet& amx_set() {
+  static const LinearKernels linear = with_options(kLinearAmx);
+  static const KernelSet set{Isa::kAmx, kRowsAvx512, linear, kAttentionAvx512};
+  return set;
+}
 #endif
 
 }  // namespace
@@ -17,8 +34,8 @@ const KernelSet kAmxSet{Isa::kAmx, kRowsAvx512, kLinearAmx, kAttentionAvx512};
 const KernelSet& kernel_set(Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx2) return kAvx2Set;
-  if (isa == Isa::kAvx512) return kAvx512Set;
-  if (isa == Isa::kAmx) return kAmxSet;
+  if (isa == Isa::kAvx512) return avx512_set();
+  if (isa == Isa::kAmx) return amx_set();
 #endif
   FOLIO_CHECK(isa == Isa::kReference, "this instruction set was not built");
   return kReferenceSet;

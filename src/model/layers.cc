@@ -10,35 +10,43 @@ namespace {
 
 using Calls = std::array<kernels::LinearCall, 4>;
 
-// The kernels' view of `outputs`; true: one of the matrices wants codes.
-bool list_calls(std::initializer_list<LinearOutput> outputs, std::size_t inputs, Calls& calls) {
+// What the matrices of a call want beside floats.
+struct Wanted {
+  bool codes = false, bfloats = false;
+};
+
+// The kernels' view of `outputs`, and what they want.
+Wanted list_calls(std::initializer_list<LinearOutput> outputs, std::size_t inputs, Calls& calls) {
   FOLIO_CHECK(outputs.size() <= calls.size(), "too many matrices in one call");
-  bool codes = false;
+  Wanted wanted;
   std::size_t count = 0;
   for (const LinearOutput& output : outputs) {
     const Linear& layer = output.layer;
     FOLIO_CHECK(layer.inputs() == inputs, "matrices of one call share their input");
-    codes = codes || kernels::takes_codes(layer.matrix.shape.format);
+    wanted.codes = wanted.codes || kernels::takes_codes(layer.matrix.shape.format);
+    wanted.bfloats = wanted.bfloats || kernels::takes_bfloats(layer.matrix.shape.format);
     calls[count++] = {.matrix = &layer.matrix,
                       .bias = layer.bias.empty() ? nullptr : layer.bias.data(),
                       .out = output.out,
                       .out_stride = layer.outputs(),
                       .epilogue = output.epilogue};
   }
-  return codes;
+  return wanted;
 }
 
-// prepare(row) makes that row of x; then the row is quantised, while it is in the first-level cache.
+// prepare(row) makes that row of x; then the row is quantised or rounded, while it is in the first-level
+// cache.
 template <typename Prepare>
 void prepare_and_multiply(const Pass& pass, const float* x, std::initializer_list<LinearOutput> outputs,
                           Prepare prepare) {
   const std::size_t inputs = outputs.begin()->layer.inputs();
   Calls calls;
-  const bool codes = list_calls(outputs, inputs, calls);
+  const Wanted wanted = list_calls(outputs, inputs, calls);
   Workspace& w = pass.workspace;
   pass.pool.run(pass.rows, [&](std::size_t r, int) {
     prepare(r);
-    if (codes) w.quantized.fill_row(pass.kernels.rows, x + r * inputs, r, inputs);
+    if (wanted.codes) w.quantized.fill_row(pass.kernels.rows, x + r * inputs, r, inputs);
+    if (wanted.bfloats) w.quantized.round_row(pass.kernels.rows, x + r * inputs, r, inputs);
   });
   kernels::ActivationRows rows{.values = x,
                                .value_stride = inputs,
@@ -49,7 +57,7 @@ void prepare_and_multiply(const Pass& pass, const float* x, std::initializer_lis
                                .code_stride = 0,
                                .group_stride = 0,
                                .rows = pass.rows};
-  if (codes) w.quantized.describe(rows);
+  if (wanted.codes || wanted.bfloats) w.quantized.describe(rows);
   kernels::linear(pass.kernels.linear, pass.pool, w.row_scratch, rows,
                   std::span(calls.data(), outputs.size()));
 }

@@ -52,7 +52,8 @@ struct LinearOutput {
 };
 
 // All outputs from the same input x [rows, inputs] in one fork-join, after another in which each row is made
-// ready: quantised, where a matrix wants codes, and before that normalised or gated by the calls below.
+// ready: quantised or rounded, where a matrix wants codes or bfloat16, and before that normalised or gated by
+// the calls below.
 void apply_linear(const Pass& pass, const float* x, std::initializer_list<LinearOutput> outputs);
 
 // The same of the norm of x, which goes to the workspace's `normed`.

@@ -1,4 +1,4 @@
-// Random weight matrices of every stored type, packed; and activations for them in both forms.
+// Random weight matrices of every stored type, packed; and activations for them in all forms.
 #pragma once
 
 #include <algorithm>
@@ -32,6 +32,7 @@ inline kernels::TensorType stored_type(kernels::LinearFormat format) {
     case kF16:
       return kernels::TensorType::kF16;
     case kBF16:
+    case kBF16Dots:
       return kernels::TensorType::kBF16;
     case kQ8_0:
       return kernels::TensorType::kQ8_0;
@@ -63,6 +64,11 @@ inline kernels::TensorType stored_type(kernels::LinearFormat format) {
       return kernels::TensorType::kNVFP4;
   }
   FOLIO_CHECK(false, "a format without a stored type");
+}
+
+// An arithmetic under which the format is the layout of that type: the most exact one.
+inline kernels::Arithmetic arithmetic_of(kernels::LinearFormat format) {
+  return kernels::takes_bfloats(format) ? kernels::Arithmetic::kMixed : kernels::Arithmetic::kInt16;
 }
 
 inline constexpr kernels::LinearFormat kAllFormats[] = {
@@ -166,8 +172,8 @@ class TestMatrix {
   kernels::PackedMatrix matrix_;
 };
 
-// Rows of activations as floats and as the codes of an arithmetic. The floats' rows are further apart than
-// they are long.
+// Rows of activations as floats, as bfloat16 and as the codes of an arithmetic. The floats' and bfloats' rows
+// are further apart than they are long.
 class TestActivations {
  public:
   TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random,
@@ -181,10 +187,14 @@ class TestActivations {
         wide_(rows * groups_),
         scales_(rows * groups_),
         sums_(rows * groups_),
-        half_sums_(rows * groups_ * 2) {
+        half_sums_(rows * groups_ * 2),
+        bfloat_stride_((columns + 1) / 2 * 2 + 6),
+        bfloats_(rows * bfloat_stride_, 0x7fc0) {  // NaN
     const auto quantize = kernels::quantizer(kernels::kRowsReference, arithmetic);
     for (std::size_t row = 0; row < rows; ++row) {
       for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
+      kernels::kRowsReference.round_bf16(values_.data() + row * stride_, columns,
+                                         bfloats_.data() + row * bfloat_stride_);
       std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32;
       quantize(values_.data() + row * stride_, columns,
                {.codes = codes,
@@ -206,10 +216,15 @@ class TestActivations {
             .group_stride = groups_,
             .rows = count,
             .planes = planes_,
-            .wide = wide_.data() + first * groups_};
+            .wide = wide_.data() + first * groups_,
+            .bfloats = bfloats_.data() + first * bfloat_stride_,
+            .bfloat_stride = bfloat_stride_};
   }
   std::span<const float> floats(std::size_t row) const {
     return std::span(values_).subspan(row * stride_, columns_);
+  }
+  float rounded(std::size_t row, std::size_t k) const {
+    return kernels::bf16_to_f32(bfloats_[row * bfloat_stride_ + k]);
   }
   // What the codes of value k stand for, exactly.
   double held(std::size_t row, std::size_t k) const {
@@ -225,6 +240,8 @@ class TestActivations {
   std::vector<std::uint8_t> wide_;
   std::vector<float> scales_;
   std::vector<std::int32_t> sums_, half_sums_;
+  std::size_t bfloat_stride_;
+  std::vector<std::uint16_t> bfloats_;
 };
 
 }  // namespace folio::test

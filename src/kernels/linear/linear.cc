@@ -18,6 +18,7 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   ActivationRows part = x;
   part.rows = count;
   if (part.values != nullptr) part.values += first * x.value_stride;
+  if (part.bfloats != nullptr) part.bfloats += first * x.bfloat_stride;
   if (part.codes == nullptr) return part;
   part.codes += first * x.planes * x.code_stride;
   part.scales += first * x.group_stride;
@@ -92,6 +93,11 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
   FOLIO_TRY(sums, interleaved(groups * sizeof(std::int32_t)));
   FOLIO_TRY(half_sums, interleaved(groups * 2 * sizeof(std::int32_t)));
   FOLIO_TRY(wide, interleaved(groups));
+  if (rounds_to_bf16(arithmetic)) {
+    rows.bfloat_stride_ = rows.code_stride_;  // even, and a line more than whole lines
+    FOLIO_TRY(bfloats, interleaved(max_rows * rows.bfloat_stride_ * sizeof(std::uint16_t)));
+    rows.bfloats_ = std::move(bfloats);
+  }
   rows.codes_ = std::move(codes);
   rows.scales_ = std::move(scales);
   rows.sums_ = std::move(sums);
@@ -115,6 +121,11 @@ void QuantizedRows::fill_row(const RowKernels& kernels, const float* x, std::siz
   quantizer(kernels, arithmetic_)(x, columns, row(index));
 }
 
+void QuantizedRows::round_row(const RowKernels& kernels, const float* x, std::size_t index,
+                              std::size_t columns) {
+  kernels.round_bf16(x, columns, bfloats() + index * bfloat_stride_);
+}
+
 void QuantizedRows::describe(ActivationRows& rows) const {
   const QuantizedRow first = row(0);
   rows.codes = first.codes;
@@ -125,6 +136,8 @@ void QuantizedRows::describe(ActivationRows& rows) const {
   rows.group_stride = group_stride_;
   rows.planes = planes_;
   rows.wide = first.wide;
+  rows.bfloats = bfloats();
+  rows.bfloat_stride = bfloat_stride_;
 }
 
 void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,

@@ -17,9 +17,9 @@ namespace folio::kernels {
 // The kernel that makes a row's codes for an arithmetic.
 auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize);
 
-// The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes.
-// Arithmetics of two planes hold the high bits and the low bits apart.
-// One object serves all layers in turn; nothing is allocated after creation.
+// The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes
+// and, where the arithmetic rounds to them, of bfloat16. Arithmetics of two planes hold the high bits and the
+// low bits apart. One object serves all layers in turn; nothing is allocated after creation.
 class QuantizedRows {
  public:
   [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns,
@@ -28,12 +28,16 @@ class QuantizedRows {
   // Quantises x [columns] as row `index`. Thread-safe on distinct rows.
   void fill_row(const RowKernels& kernels, const float* x, std::size_t index, std::size_t columns);
   QuantizedRow row(std::size_t index) const;
-  // The int8 side of ActivationRows; the caller adds the floats.
+  // The same in bfloat16. Requires: rounds_to_bf16(arithmetic).
+  void round_row(const RowKernels& kernels, const float* x, std::size_t index, std::size_t columns);
+  // All but the floats of ActivationRows, which the caller adds.
   void describe(ActivationRows& rows) const;
 
  private:
-  platform::Arena codes_, scales_, sums_, half_sums_, wide_;
-  std::size_t code_stride_ = 0, group_stride_ = 0, planes_ = 1;
+  std::uint16_t* bfloats() const { return reinterpret_cast<std::uint16_t*>(bfloats_.data()); }
+
+  platform::Arena codes_, scales_, sums_, half_sums_, wide_, bfloats_;
+  std::size_t code_stride_ = 0, group_stride_ = 0, bfloat_stride_ = 0, planes_ = 1;
   Arithmetic arithmetic_ = Arithmetic::kMixed;
 };
 
@@ -58,7 +62,7 @@ class RowScratch {
 };
 
 // Runs every call on the same input. Requires: 1 to 4 calls; all matrices have the same columns; x holds
-// codes if takes_codes() of any matrix's format, floats if any does not.
+// codes if takes_codes() of any matrix's format, bfloats if takes_bfloats(), floats if neither.
 void linear(const LinearKernels& kernels, platform::ThreadPool& pool, RowScratch& scratch,
             const ActivationRows& x, std::span<const LinearCall> calls);
 

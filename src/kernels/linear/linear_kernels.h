@@ -6,6 +6,9 @@
 //   f32   [columns][16] float            sum = fma(x[k], w[k][o], sum)
 //   f16   [columns][16] half             the same
 //   bf16  [columns / 2][16][2] bfloat16  the same, even column first; an odd last column is padded with zero
+//   bf16_dots  as bf16, for activations rounded to bf16. Each pair of columns is two multiply-adds, the odd
+//         column's first, in which denormals are zeros, as operands and (tiny after rounding, with their
+//         sign) as results: what VDPBF16PS does
 //   rows  [16][columns] float, row after row: the format for every other type, expanded row by row before the
 //         call. Sixteen partial sums (column k in lane k % 16, the last sixteen filled up with zeros) added
 //         as sum_lanes() does.
@@ -53,7 +56,7 @@ enum class Epilogue : std::uint8_t {
   kAdd,    // out += sum (+ bias): the residual stream
 };
 
-// The activations of `rows` rows, as floats or as int8 (one of the two sets, by the weight format).
+// The activations of `rows` rows, as floats, as int8 or as bfloat16 (one of the three, by the weight format).
 struct ActivationRows {
   const float* values;  // [rows][value_stride]
   std::size_t value_stride;
@@ -67,6 +70,8 @@ struct ActivationRows {
   std::size_t planes = 1;  // 1: int8. 2: sixteen bits, the dot of a group is 256 dot(high) + dot(low)
   const std::uint8_t* wide =
       nullptr;  // [rows][group_stride], with two planes: 0 where the low one is all zeros
+  const std::uint16_t* bfloats = nullptr;  // [rows][bfloat_stride], a zero behind an odd last column
+  std::size_t bfloat_stride = 0;           // even
 };
 
 struct PanelArgs {
@@ -93,6 +98,9 @@ extern const LinearKernels kLinearReference;
 extern const LinearKernels kLinearAvx2;
 extern const LinearKernels kLinearAvx512;
 extern const LinearKernels kLinearAmx;
+// bf16_dots by VDPBF16PS, for the tables above on a processor that has it (CpuFeatures::avx512_bf16): their
+// own does with AVX-512's plain multiply-adds.
+extern const PanelKernel kBf16DotsAvx512Bf16;
 // kLinearAmx on the model of the tile registers in amx_tiles.h: slow, for tests on machines with AVX-512 but
 // no AMX.
 extern const LinearKernels kLinearAmxModel;

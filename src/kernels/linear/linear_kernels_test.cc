@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "kernels/quant/half.h"
 #include "support/test_matrix.h"
@@ -53,7 +55,9 @@ std::vector<Table> tested_tables() {
   for (Isa isa : test::tested_isas()) tables.push_back({name(isa), &kernel_set(isa).linear});
 #if defined(__x86_64__)
   if (std::ranges::find(available_isas(), Isa::kAvx512) != available_isas().end())
-    tables.push_back({"amx model", &kLinearAmxModel});
+    for (const Table& table :
+         {Table{"amx model", &kLinearAmxModel}, {"avx512 without its options", &kLinearAvx512}})
+      tables.push_back(table);
 #endif
   return tables;
 }
@@ -190,6 +194,110 @@ TEST(LinearKernels, SumsOfNegativeZerosKeepTheirSign) {
     }
 }
 
+// One output of one row, of `pairs` of columns.
+struct Pair {
+  std::uint16_t x[2], w[2];
+};
+
+float bf16_dots(const LinearKernels& kernels, const std::vector<Pair>& pairs, const float* bias = nullptr) {
+  std::vector<std::uint16_t> x, panel;
+  for (const Pair& pair : pairs) {
+    x.insert(x.end(), std::begin(pair.x), std::end(pair.x));
+    for (std::size_t o = 0; o < kPanelOutputs; ++o)
+      panel.insert(panel.end(), std::begin(pair.w), std::end(pair.w));
+  }
+  const ActivationRows rows{.values = nullptr,
+                            .value_stride = 0,
+                            .codes = nullptr,
+                            .scales = nullptr,
+                            .sums = nullptr,
+                            .half_sums = nullptr,
+                            .code_stride = 0,
+                            .group_stride = 0,
+                            .rows = 1,
+                            .bfloats = x.data(),
+                            .bfloat_stride = x.size()};
+  float out = 0;
+  kernels.bf16_dots({.panel = reinterpret_cast<const std::uint8_t*>(panel.data()),
+                     .columns = x.size(),
+                     .x = &rows,
+                     .out = &out,
+                     .out_stride = 1,
+                     .width = 1,
+                     .bias = bias,
+                     .epilogue = Epilogue::kStore});
+  return out;
+}
+
+std::uint16_t power(int exponent) { return f32_to_bf16(std::ldexp(1.0f, exponent)); }
+std::uint16_t minus(std::uint16_t x) { return x ^ 0x8000; }
+
+// Each line can tell a wrong order, a missing flush or a flush of the wrong numbers from the right one.
+TEST(LinearKernels, PairsOfBf16AddTheOddColumnFirstAndTakeDenormalsForZero) {
+  const std::uint16_t one = power(0), low = power(-63), smallest = power(-126);
+  const Pair start{{one, 0}, {one, 0}}, least{{low, 0}, {low, 0}};  // 1 and 2^-126, the least normal number
+  struct {
+    const char* what;
+    std::vector<Pair> pairs;
+    float expected;
+  } cases[] = {
+      {"1 - 1, then 2^-30", {start, {{power(-30), minus(one)}, {one, one}}}, 0x1p-30f},
+      {"1 + 2^-30, then - 1", {start, {{minus(one), power(-30)}, {one, one}}}, 0},
+      {"no rounding of the product alone", {{{0x3f81, 0x3f81}, {0x3f81, minus(0x3f81)}}}, 0},
+      {"a denormal activation", {start, {{0x007f, 0x807f}, {power(100), power(100)}}}, 1},
+      {"a denormal weight", {start, {{power(100), power(100)}, {0x0040, 0x0001}}}, 1},
+      {"the least normal operands", {{{smallest, smallest}, {one, one}}}, 0x1p-125f},
+      {"a denormal product", {{{low, 0}, {power(-64), 0}}}, 0},
+      {"its sign", {{{low, 0}, {minus(power(-64)), 0}}}, -0.0f},
+      {"a denormal first sum", {{{smallest, power(-64)}, {one, low}}}, 0x1p-126f},
+      {"a product that is small, not alone", {least, {{0, power(-70)}, {0, power(-70)}}}, 0x1.0004p-126f},
+      {"2^-126 less 1.5 * 2^-151", {least, {{0, f32_to_bf16(0x1.8p-75f)}, {0, minus(power(-76))}}}, 0},
+      {"2^-126 less 2^-151: a tie", {least, {{0, power(-75)}, {0, minus(power(-76))}}}, 0x1p-126f},
+      {"2^-126 less 2^-152", {least, {{0, power(-76)}, {0, minus(power(-76))}}}, 0x1p-126f},
+      {"infinity", {{{power(127), power(127)}, {one, one}}, start}, std::numeric_limits<float>::infinity()},
+  };
+  for (const Table& table : tested_tables())
+    for (const auto& c : cases) {
+      const float actual = bf16_dots(*table.kernels, c.pairs);
+      EXPECT_EQ(std::bit_cast<std::uint32_t>(actual), std::bit_cast<std::uint32_t>(c.expected))
+          << table.name << ", " << c.what << ": " << actual;
+    }
+}
+
+// Bias and residual are added outside of the flushing, whose end leaves the thread as it was.
+TEST(LinearKernels, PairsOfBf16LeaveDenormalsElsewhereAlone) {
+  for (const Table& table : tested_tables()) {
+    const float denormal = 1e-40f;
+    EXPECT_EQ(bf16_dots(*table.kernels, {{{0, 0}, {0, 0}}}, &denormal), denormal) << table.name;
+    volatile float half = 0.5f;
+    EXPECT_GT(half * std::numeric_limits<float>::min(), 0.0f) << table.name;
+  }
+}
+
+// Sums that stay near the least normal number, between flushed and not.
+TEST(LinearKernels, PairsOfBf16NearTheLeastNormalNumberGiveTheBitsOfTheReference) {
+  Random random(34);
+  const auto near_root = [&] {
+    const float magnitude =
+        std::ldexp(1.0f + std::abs(random.unit()), -static_cast<int>(random.between(61, 72)));
+    return f32_to_bf16(random.below(2) == 0 ? magnitude : -magnitude);
+  };
+  std::size_t zeros = 0, others = 0;
+  for (int turn = 0; turn < 3000; ++turn) {
+    std::vector<Pair> pairs(random.between(1, 6));
+    for (Pair& pair : pairs) pair = {{near_root(), near_root()}, {near_root(), near_root()}};
+    const float expected = bf16_dots(kLinearReference, pairs);
+    ++(expected == 0 ? zeros : others);
+    for (const Table& table : tested_tables()) {
+      const float actual = bf16_dots(*table.kernels, pairs);
+      ASSERT_EQ(std::bit_cast<std::uint32_t>(expected), std::bit_cast<std::uint32_t>(actual))
+          << table.name << ": " << expected << ", " << actual;
+    }
+  }
+  EXPECT_GT(zeros, 300u);
+  EXPECT_GT(others, 300u);
+}
+
 // What the reference must give within its roundings. Each bound is first-order in u = 2^-24, with 1 % on top.
 struct Exact {
   double value, bound;
@@ -207,6 +315,20 @@ Exact exact_floats(const TestMatrix& matrix, std::size_t o, const TestActivation
   }
   const double roundings = static_cast<double>(w.size()) + 4;
   return {.value = sum, .bound = 1.01 * roundings * test::kUnitRoundoff * magnitude};
+}
+
+// Rounded floats: the same of them, and K times what a flush takes. The rounding itself is
+// row_kernels_test's.
+Exact exact_bfloats(const TestMatrix& matrix, std::size_t o, const TestActivations& x, std::size_t row) {
+  const std::vector<float> w = matrix.dequantized_row(o);
+  double sum = 0, magnitude = 0;
+  for (std::size_t k = 0; k < w.size(); ++k) {
+    const double product = static_cast<double>(x.rounded(row, k)) * w[k];
+    sum += product;
+    magnitude += std::abs(product);
+  }
+  const auto roundings = static_cast<double>(w.size());
+  return {.value = sum, .bound = 1.01 * roundings * (test::kUnitRoundoff * magnitude + 0x1p-126)};
 }
 
 // Codes: against the dequantised weights times the dequantised activations. The dot of a group is an exact
@@ -258,8 +380,9 @@ TEST(LinearKernels, TheReferenceIsTheMathematicsWithinItsRoundings) {
                                          {}, std::vector<float>(c.rows * c.width));
       for (std::size_t row = 0; row < c.rows; ++row)
         for (std::size_t o = 0; o < c.width; ++o) {
-          const Exact exact =
-              takes_codes(format) ? exact_codes(panel, o, x, row) : exact_floats(panel, o, x, row);
+          const Exact exact = takes_codes(format)     ? exact_codes(panel, o, x, row)
+                              : takes_bfloats(format) ? exact_bfloats(panel, o, x, row)
+                                                      : exact_floats(panel, o, x, row);
           const double error = std::abs(out[row * c.width + o] - exact.value);
           ASSERT_LE(error, exact.bound) << c.text() << ", row " << row << ", output " << o;
           if (exact.bound > 0) worst = std::max(worst, error / exact.bound);

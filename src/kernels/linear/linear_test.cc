@@ -89,7 +89,7 @@ struct Stored {
 std::vector<Stored> all_stored() {
   std::vector<Stored> all;
   for (LinearFormat format : test::kAllFormats) {
-    all.push_back({test::stored_type(format), Arithmetic::kInt16});
+    all.push_back({test::stored_type(format), test::arithmetic_of(format)});
     if (!takes_codes(format)) continue;
     all.push_back({test::stored_type(format), Arithmetic::kInt8});
     all.push_back({test::stored_type(format), Arithmetic::kMixed});
@@ -141,7 +141,7 @@ TEST(Linear, SeveralMatricesInOneCallEqualSeparateCallsOnAnyThreads) {
   for (Isa isa : test::tested_isas_on_threads()) {
     Random random(42);
     const Layer layers[] = {{TensorType::kQ4_K, Arithmetic::kInt16, 131, random},
-                            {TensorType::kF16, Arithmetic::kInt16, 7, random},
+                            {TensorType::kBF16, Arithmetic::kMixed, 7, random},
                             {TensorType::kIQ2_XS, Arithmetic::kInt16, 33, random},
                             {TensorType::kQ8_0, Arithmetic::kInt16, 64, random}};
     const TestActivations x(19, kColumns, Values::kNormal, random);
@@ -189,7 +189,7 @@ TEST(Linear, BiasAndResidualAreAddedAfterTheSum) {
     Random random(43);
     Machine machine(isa, 2);
     for (LinearFormat format : test::kAllFormats) {
-      const Layer layer(test::stored_type(format), Arithmetic::kInt16, 21, random);
+      const Layer layer(test::stored_type(format), test::arithmetic_of(format), 21, random);
       const TestActivations x(5, kColumns, Values::kNormal, random);
       const std::size_t stride = 21 + kGap;
       const std::vector<float> before = test::floats(Values::kNormal, 5 * stride, random);
@@ -275,7 +275,9 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
         ASSERT_TRUE(created.has_value());
         QuantizedRows& rows = *created;
         machine.pool.run(33, [&](std::size_t i, int) {
-          rows.fill_row(machine.kernels.rows, floats.values + i * floats.value_stride, i, kColumns);
+          const float* row = floats.values + i * floats.value_stride;
+          rows.fill_row(machine.kernels.rows, row, i, kColumns);
+          if (rounds_to_bf16(arithmetic)) rows.round_row(machine.kernels.rows, row, i, kColumns);
         });
         ActivationRows described = floats;
         rows.describe(described);
@@ -288,10 +290,12 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
             const double scale = described.scales[i * described.group_stride + k / 32];
             ASSERT_EQ(scale * code, x.held(i, k)) << i << ", " << k;
           }
-        const Layer layer(TensorType::kQ8_0, arithmetic, 37, random);
-        const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
-        EXPECT_EQ(difference(expected.span(), actual.span()), "")
-            << name(isa) << ", " << threads << " threads";
+        for (TensorType type : {TensorType::kQ8_0, TensorType::kBF16}) {
+          const Layer layer(type, arithmetic, 37, random);
+          const Output expected = run(machine, layer, floats), actual = run(machine, layer, described);
+          EXPECT_EQ(difference(expected.span(), actual.span()), "")
+              << name(isa) << ", " << info(type).name << ", " << threads << " threads";
+        }
       }
 }
 

@@ -72,7 +72,7 @@ LinearFormat linear_format(TensorType type, Arithmetic arithmetic) {
     case TensorType::kF16:
       return LinearFormat::kF16;
     case TensorType::kBF16:
-      return LinearFormat::kBF16;
+      return rounds_to_bf16(arithmetic) ? LinearFormat::kBF16Dots : LinearFormat::kBF16;
     default:
       break;
   }
@@ -128,6 +128,7 @@ std::size_t MatrixShape::panel_bytes() const {
     case LinearFormat::kF16:
       return padded(columns * kPanelOutputs * 2);
     case LinearFormat::kBF16:
+    case LinearFormat::kBF16Dots:
       return padded((columns + 1) / 2 * 2 * kPanelOutputs * 2);
     case LinearFormat::kRows:
       return row_bytes(type, columns) * kPanelOutputs;
@@ -152,6 +153,7 @@ void pack_panel(const MatrixShape& shape, const std::byte* source, std::size_t r
     case LinearFormat::kF16:
       return pack_columns<std::uint16_t>(shape, source, rows, panel_data);
     case LinearFormat::kBF16:
+    case LinearFormat::kBF16Dots:
       return pack_pairs(shape, source, rows, panel_data);
     case LinearFormat::kRows:
       FOLIO_CHECK(false, "rows are copied, not packed");
@@ -177,6 +179,7 @@ void unpack_row(const PackedMatrix& matrix, std::size_t row, float* out) {
       for (std::size_t k = 0; k < shape.columns; ++k) out[k] = half_at(panel, k * kPanelOutputs + o);
       return;
     case LinearFormat::kBF16:
+    case LinearFormat::kBF16Dots:
       for (std::size_t k = 0; k < shape.columns; ++k)
         out[k] = bf16_to_f32(read<std::uint16_t>(panel + ((k / 2 * kPanelOutputs + o) * 2 + k % 2) * 2));
       return;

@@ -12,10 +12,10 @@ namespace folio::kernels {
 
 // What multiplies what in a linear layer.
 enum class Arithmetic : std::uint8_t {
-  kMixed,  // quantised weights times int8 activations, those of a row's outstanding groups 16 bits: the
-           // default
+  kMixed,  // quantised weights times int8 activations, those of a row's outstanding groups 16 bits; bf16
+           // weights times bf16 activations: the default
   kInt16,  // all of about 16 bits, as two planes of int8: twice the work where many rows meet a weight
-  kInt8,   // all int8
+  kInt8,   // all int8; bf16 weights as in kMixed. Nothing else rounds the activations of float weights.
   kFloat,  // every weight expanded to f32, f32 activations: slow; the yardstick for the others
 };
 // The names of all, as flags and reports spell them: mixed, int16, int8, f32.
@@ -25,16 +25,22 @@ std::optional<Arithmetic> arithmetic_of(std::string_view name);
 constexpr std::size_t activation_planes(Arithmetic arithmetic) {
   return arithmetic == Arithmetic::kMixed || arithmetic == Arithmetic::kInt16 ? 2 : 1;
 }
+// Whether bf16 weights meet activations rounded to bf16.
+constexpr bool rounds_to_bf16(Arithmetic arithmetic) {
+  return arithmetic == Arithmetic::kMixed || arithmetic == Arithmetic::kInt8;
+}
 
 // The layout for weights stored as `type`. Types without a layout of their own stay as they are (kRows) and
 // are expanded row by row, exactly.
 LinearFormat linear_format(TensorType type, Arithmetic arithmetic);
 std::string_view name(LinearFormat format);
-// Whether the layout is quantised and meets int8 activations; the others meet floats.
+// Whether the layout is quantised and meets int8 activations.
 constexpr bool takes_codes(LinearFormat format) {
   return format != LinearFormat::kF32 && format != LinearFormat::kF16 && format != LinearFormat::kBF16 &&
-         format != LinearFormat::kRows;
+         format != LinearFormat::kBF16Dots && format != LinearFormat::kRows;
 }
+// Whether it meets activations rounded to bfloat16.
+constexpr bool takes_bfloats(LinearFormat format) { return format == LinearFormat::kBF16Dots; }
 
 struct MatrixShape {
   TensorType type;      // how the weights are stored

@@ -26,7 +26,7 @@ std::vector<float> unpacked(const PackedMatrix& matrix, std::size_t row) {
 TEST(PackedMatrix, UnpackingGivesTheStoredRowBitForBit) {
   Random random(21);
   for (const TensorTypeInfo& type : tensor_types())
-    for (Arithmetic arithmetic : {Arithmetic::kInt16, Arithmetic::kFloat})
+    for (Arithmetic arithmetic : {Arithmetic::kMixed, Arithmetic::kInt16, Arithmetic::kFloat})
       for (std::size_t rows : {1, 2, 15, 16, 17, 32, 47})
         for (std::size_t columns : {1, 2, 7, 33, 64, 300}) {
           const MatrixShape shape{.type = type.type,
@@ -44,10 +44,12 @@ TEST(PackedMatrix, UnpackingGivesTheStoredRowBitForBit) {
 
 TEST(PackedMatrix, EveryFormatHasATypeAndTheYardstickExpandsEveryQuantisedType) {
   for (LinearFormat format : test::kAllFormats) {
-    EXPECT_EQ(linear_format(test::stored_type(format), Arithmetic::kInt16), format) << name(format);
+    EXPECT_EQ(linear_format(test::stored_type(format), test::arithmetic_of(format)), format) << name(format);
     EXPECT_NE(name(format), "?");
   }
   for (const TensorTypeInfo& type : tensor_types()) {
+    for (Arithmetic exact : {Arithmetic::kFloat, Arithmetic::kInt16})
+      EXPECT_FALSE(takes_bfloats(linear_format(type.type, exact))) << type.name;
     EXPECT_FALSE(takes_codes(linear_format(type.type, Arithmetic::kFloat))) << type.name;
     if (type.elements > 1) {
       EXPECT_EQ(linear_format(type.type, Arithmetic::kFloat), LinearFormat::kRows) << type.name;
@@ -64,6 +66,7 @@ TEST(PackedMatrix, SizesAreThoseOfTheHeader) {
   EXPECT_EQ(shape(LinearFormat::kF16, 16, 64).panel_bytes(), 32u * 64);
   EXPECT_EQ(shape(LinearFormat::kBF16, 16, 64).panel_bytes(), 32u * 64);
   EXPECT_EQ(shape(LinearFormat::kBF16, 16, 63).panel_bytes(), 32u * 64);
+  EXPECT_EQ(shape(LinearFormat::kBF16Dots, 16, 63).panel_bytes(), 32u * 64);
   EXPECT_EQ(shape(LinearFormat::kQ8_0, 16, 64).panel_bytes(), 17u * 64);
   EXPECT_EQ(shape(LinearFormat::kQ4_0, 16, 64).panel_bytes(), 9u * 64);
   EXPECT_EQ(shape(LinearFormat::kQ4_1, 16, 64).panel_bytes(), 10u * 64);

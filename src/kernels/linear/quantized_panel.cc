@@ -72,6 +72,7 @@ QuantizedFormat describe(LinearFormat format) {
     case LinearFormat::kF32:
     case LinearFormat::kF16:
     case LinearFormat::kBF16:
+    case LinearFormat::kBF16Dots:
     case LinearFormat::kRows:
       break;
   }

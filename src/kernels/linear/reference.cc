@@ -61,6 +61,36 @@ void bf16(const PanelArgs& args) {
   });
 }
 
+float flushed(float x) { return std::fpclassify(x) == FP_SUBNORMAL ? std::copysign(0.0f, x) : x; }
+
+// fma(x, w, sum) of a machine that takes denormals for zero; x and w are bfloat16. A result is tiny if it
+// were below the smallest normal number rounded as a number of any exponent: from 2^-126 (1 - 2^-25) on it is
+// not. Near that bound a double holds the exact sum: the product has sixteen bits, and where it is large the
+// sum is not near.
+float flushed_fma(float x, float w, float sum) {
+  x = flushed(x);
+  w = flushed(w);
+  sum = flushed(sum);
+  const float result = std::fma(x, w, sum);
+  const double exact = std::fma(double{x}, double{w}, double{sum});
+  return std::abs(exact) < 0x1.ffffffp-127 ? std::copysign(0.0f, result) : result;
+}
+
+void bf16_dots(const PanelArgs& args) {
+  for_outputs(args, [&](std::size_t row, std::size_t o) {
+    const std::uint16_t* x = args.x->bfloats + row * args.x->bfloat_stride;
+    const auto weight = [&](std::size_t k) {
+      return bf16_to_f32(read<std::uint16_t>(args.panel, (k / 2 * kPanelOutputs + o) * 2 + k % 2));
+    };
+    float sum = 0;
+    for (std::size_t k = 0; k < args.columns; k += 2) {
+      sum = flushed_fma(bf16_to_f32(x[k + 1]), weight(k + 1), sum);
+      sum = flushed_fma(bf16_to_f32(x[k]), weight(k), sum);
+    }
+    return sum;
+  });
+}
+
 void rows(const PanelArgs& args) {
   for_outputs(args, [&](std::size_t row, std::size_t o) {
     const float* x = args.x->values + row * args.x->value_stride;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/quant/half.h"
 #include "kernels/reference_math.h"
 #include "kernels/rows/row_kernels.h"
 
@@ -119,6 +120,11 @@ void quantize_mixed(const float* x, std::size_t n, QuantizedRow out) {
     else
       quantize_narrow(x, n, group, out);
   }
+}
+
+void round_bf16(const float* x, std::size_t n, std::uint16_t* out) {
+  for (std::size_t i = 0; i < n; ++i) out[i] = f32_to_bf16(x[i]);
+  if (n % 2 != 0) out[n] = 0;
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 //                  if the mean is not finite). Of the others high is quantize's code, low is zero and the
 //                  scale quantize's / 256. What int8 loses of a row is the sum of its groups' amax^2, and
 //                  few groups hold most of it.
+//   round_bf16     each value as the nearest bfloat16, ties to even; infinite beyond the largest, NaN
+//                  where it is NaN. Where n is odd a zero follows.
 #pragma once
 
 #include <cstddef>

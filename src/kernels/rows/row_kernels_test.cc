@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "kernels/reference_math.h"
 #include "support/kernel_inputs.h"
@@ -177,6 +178,17 @@ void compare_quantize_mixed(const RowKernels& kernels, std::size_t n, Values kin
   expect_same(quantized(kRowsReference.quantize_mixed, usual), quantized(kernels.quantize_mixed, usual));
 }
 
+void compare_round_bf16(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
+  std::vector<float> x = floats(kind, n, random);
+  if (kind == Values::kNormal)  // any bits: both infinities and every kind of NaN too
+    for (float& value : x) value = std::bit_cast<float>(static_cast<std::uint32_t>(random.bits() >> 32));
+  Guarded<std::uint16_t> expected(n + n % 2), actual(n + n % 2);
+  kRowsReference.round_bf16(x.data(), n, expected.data());
+  kernels.round_bf16(x.data(), n, actual.data());
+  EXPECT_EQ(difference(expected.span(), actual.span()), "");
+  EXPECT_TRUE(actual.intact());
+}
+
 struct Comparison {
   const char* kernel;
   void (*compare)(const RowKernels& kernels, std::size_t n, Values kind, Random& random);
@@ -221,6 +233,28 @@ TEST(RowKernels, RotatingZerosKeepsTheSignsOfTheReference) {
 }
 
 // ---- what the numbers mean
+
+// The ends, the ties and their neighbours; an odd row's padding.
+TEST(RowKernels, RoundingToBf16TakesTheNearestAndTheEvenOfTwo) {
+  const float infinity = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN();
+  const std::pair<float, std::uint16_t> cases[] = {
+      {0.0f, 0x0000},           {-0.0f, 0x8000},         {1.0f, 0x3f80},
+      {0x1.01p0f, 0x3f80},      {0x1.010002p0f, 0x3f81}, {0x1.03p0f, 0x3f82},
+      {-0x1.02fffep0f, 0xbf81}, {0x1.fep127f, 0x7f7f},   {0x1.fefffep127f, 0x7f7f},
+      {0x1.ffp127f, 0x7f80},    {-infinity, 0xff80},     {0x1p-133f, 0x0001},
+      {0x1p-134f, 0x0000},      {0x1.8p-133f, 0x0002},   {0x1.fffffcp-127f, 0x0080}};
+  for (Isa isa : test::tested_isas())
+    for (const auto& [x, expected] : cases) {
+      const float row[] = {nan, x, x};
+      std::uint16_t out[4] = {1, 1, 1, 1};
+      kernel_set(isa).rows.round_bf16(row, 3, out);
+      EXPECT_EQ(out[1], expected) << name(isa) << ", " << x;
+      EXPECT_EQ(out[2], expected) << name(isa) << ", " << x;
+      EXPECT_EQ(out[0] & 0x7fc0, 0x7fc0) << name(isa);
+      EXPECT_EQ(out[3], 0) << name(isa);
+    }
+}
 
 // Relative to the true value; one ulp of a float is at least u and at most 2 u of it.
 double ulps(float actual, double exact) {

@@ -67,6 +67,16 @@ void rope_halves(float* x, const float* cosine, const float* sine, std::size_t p
   for (; i < pairs; ++i) rotate_scalar(x[i], x[i + pairs], cosine[i], sine[i]);
 }
 
+void round_bf16(const float* x, std::size_t n, std::uint16_t* out) {
+  for_vectors(
+      n, [&](std::size_t i) { store_bf16(out + i, load(x + i)); },
+      [&](std::size_t i, std::size_t count) {
+        std::uint16_t last[kWidth];
+        store_bf16(last, load_first(x + i, count));
+        __builtin_memcpy(out + i, last, (count + 1) / 2 * 4);
+      });
+}
+
 // The 32 codes of a group as floats, and what they are multiples of.
 struct GroupCodes {
   F32x16 a, b;

@@ -120,6 +120,21 @@ inline void load_bf16_pairs(const std::uint16_t* p, F32x16& first, F32x16& secon
   second = {_mm256_castsi256_ps(_mm256_and_si256(a, high)), _mm256_castsi256_ps(_mm256_and_si256(b, high))};
 }
 
+inline __m256i bf16_words(__m256 x) {
+  const __m256i bits = _mm256_castps_si256(x), high = _mm256_srli_epi32(bits, 16);
+  const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+  const __m256i raised = _mm256_add_epi32(_mm256_add_epi32(bits, _mm256_set1_epi32(0x7fff)), odd);
+  const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+  const __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+  return _mm256_blendv_epi8(_mm256_srli_epi32(raised, 16), quiet, is_nan);
+}
+inline void store_bf16(std::uint16_t* p, F32x16 x) {
+  const __m256i words = _mm256_packus_epi32(bf16_words(x.a), bf16_words(x.b));  // per 128-bit half
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
+}
+
+inline void pin(F32x16& x) { asm volatile("" : "+x"(x.a), "+x"(x.b)); }
+
 // Starts loading the line at `p`, which need not be mapped.
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 

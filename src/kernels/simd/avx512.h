@@ -97,6 +97,21 @@ inline void load_bf16_pairs(const std::uint16_t* p, F32x16& first, F32x16& secon
   second.v = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(static_cast<int>(0xffff0000u))));
 }
 
+// The nearest bf16 of each lane, ties to even; NaN becomes quiet. In integers: the conversion instruction
+// takes denormals for zero.
+inline void store_bf16(std::uint16_t* p, F32x16 a) {
+  const __m512i bits = _mm512_castps_si512(a.v), high = _mm512_srli_epi32(bits, 16);
+  const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+  const __m512i raised = _mm512_add_epi32(_mm512_add_epi32(bits, _mm512_set1_epi32(0x7fff)), odd);
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q);
+  const __m512i rounded =
+      _mm512_mask_or_epi32(_mm512_srli_epi32(raised, 16), is_nan, high, _mm512_set1_epi32(0x40));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(rounded));
+}
+
+// Ties x to this place in the program: see flush_denormals.h.
+inline void pin(F32x16& a) { asm volatile("" : "+v"(a.v)); }
+
 // Starts loading the line at `p`, which need not be mapped.
 inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
 
