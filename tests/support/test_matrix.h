@@ -183,7 +183,7 @@ class TestActivations {
         stride_(columns + 3),
         groups_(kernels::activation_groups(columns)),
         values_(rows * stride_, std::nanf("")),
-        codes_(rows * planes_ * groups_ * 32),
+        codes_(rows * planes_ * groups_ * 32, 99),  // what is not written is not to be read
         wide_(rows * groups_),
         scales_(rows * groups_),
         sums_(rows * groups_),
@@ -229,7 +229,8 @@ class TestActivations {
   // What the codes of value k stand for, exactly.
   double held(std::size_t row, std::size_t k) const {
     const std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32 + k;
-    const int code = planes_ == 2 ? codes[0] * 256 + codes[groups_ * 32] : codes[0];
+    const int low = planes_ == 2 && wide_[row * groups_ + k / 32] != 0 ? codes[groups_ * 32] : 0;
+    const int code = planes_ == 2 ? codes[0] * 256 + low : codes[0];
     return static_cast<double>(scales_[row * groups_ + k / 32]) * code;
   }
 

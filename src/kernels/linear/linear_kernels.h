@@ -68,8 +68,7 @@ struct ActivationRows {
   std::size_t group_stride;
   std::size_t rows;
   std::size_t planes = 1;  // 1: int8. 2: sixteen bits, the dot of a group is 256 dot(high) + dot(low)
-  const std::uint8_t* wide =
-      nullptr;  // [rows][group_stride], with two planes: 0 where the low one is all zeros
+  const std::uint8_t* wide = nullptr;  // [rows][group_stride], with two planes: 0 where low is not to be read
   const std::uint16_t* bfloats = nullptr;  // [rows][bfloat_stride], a zero behind an odd last column
   std::size_t bfloat_stride = 0;           // even
 };

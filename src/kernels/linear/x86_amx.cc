@@ -28,7 +28,8 @@ inline const void* signed_codes<Bytes>(const std::uint8_t* codes, std::uint8_t*)
   return codes;
 }
 
-// One group's dots of the rows of one tile, of each plane; the low one's only where a row is wide.
+// One group's dots of the rows of one tile, of each plane. The low one's are there if a row is wide, and mean
+// nothing for the rows that are not.
 struct alignas(64) GroupDots {
   std::int32_t of[2][kTileRows][kPanelOutputs];
   bool wide;
@@ -78,7 +79,7 @@ inline void add_dots(const PanelArgs& args, const RowsOf<Format, P>& x, std::siz
     const auto row = static_cast<int>(r);
     I32x16 dot{_mm512_load_si512(dots.of[0][r])};
     if constexpr (P == 2) dot = times_256(dot);
-    if (dots.wide) dot = add_int(dot, {_mm512_load_si512(dots.of[1][r])});
+    if (dots.wide && x.is_wide(row, g)) dot = add_int(dot, {_mm512_load_si512(dots.of[1][r])});
     store(sums[r], with_group(load(sums[r]), dot, w, x.scale(row, g), x.sum(row, g)));
   }
 }

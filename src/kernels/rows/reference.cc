@@ -96,7 +96,6 @@ void quantize_narrow(const float* x, std::size_t n, std::size_t group, Quantized
   out.wide[group] = 0;
   quantize_group(x, n, group, 127.0f, out, [&](std::size_t i, float c) {
     out.codes[i] = static_cast<std::int8_t>(c);
-    out.low[i] = 0;
     return out.codes[i] * static_cast<std::int32_t>(kPlaneStep);
   });
   out.scales[group] /= kPlaneStep;

@@ -12,9 +12,9 @@
 //                  every code of either plane has a negative. Groups of zeros or not finite as above.
 //   quantize_mixed two planes, but only a group that stands out in its row has sixteen bits as above: its
 //                  amax^2 is more than kStandsOut times the mean of that over the row's groups (no group,
-//                  if the mean is not finite). Of the others high is quantize's code, low is zero and the
-//                  scale quantize's / 256. What int8 loses of a row is the sum of its groups' amax^2, and
-//                  few groups hold most of it.
+//                  if the mean is not finite). Of the others high is quantize's code, low counts as zero
+//                  and is not written, and the scale is quantize's / 256. What int8 loses of a row is the sum
+//                  of its groups' amax^2, and few groups hold most of it.
 //   round_bf16     each value as the nearest bfloat16, ties to even; infinite beyond the largest, NaN
 //                  where it is NaN. Where n is odd a zero follows.
 #pragma once
@@ -39,8 +39,8 @@ inline constexpr float kStandsOut = 1.5f;
 // / 32].
 struct QuantizedRow {
   std::int8_t* codes;  // [n rounded up to 32], zeros past n; in [-127, 127]
-  std::int8_t* low;    // the second plane, like codes; unused by quantize
-  std::uint8_t* wide;  // [groups] 0 where the second plane is all zeros, else 1; unused by quantize
+  std::int8_t* low;    // the second plane, like codes; only groups that are wide have one; unused by quantize
+  std::uint8_t* wide;  // [groups] 1 where the second plane counts, else 0; unused by quantize
   float* scales;       // [groups]
   std::int32_t* sums;  // [groups] sum of the group's codes, those of both planes together where there are two
   std::int32_t* half_sums;  // [groups][2] of its first and its last 16, for weights with a scale per 16

@@ -162,8 +162,6 @@ inline void quantize_wide(const GroupValues& v, std::size_t group, float amax, Q
 
 inline void quantize_narrow(const GroupValues& v, std::size_t group, float amax, QuantizedRow out) {
   const GroupCodes c = store_high(v, group, amax, out);
-  store_as_int8(out.low + group * kActivationGroup, zero());
-  store_as_int8(out.low + group * kActivationGroup + kWidth, zero());
   out.wide[group] = 0;
   out.scales[group] = c.scale / kPlaneStep;
   store_sums(out, group, c.a, c.b, static_cast<std::int32_t>(kPlaneStep));
