@@ -127,5 +127,15 @@ TEST(Isa, EverySetIsFilledAndAllDiffer) {
   }
 }
 
+#if defined(__x86_64__)
+TEST(Isa, WhatASetMayHaveIsTakenWhereTheCpuHasIt) {
+  const bool bf16 = platform::cpu_features().avx512_bf16;
+  for (Isa isa : {Isa::kAvx512, Isa::kAmx}) {
+    if (!is_available(isa)) continue;
+    EXPECT_EQ(kernel_set(isa).linear.bf16_dots == kBf16DotsAvx512Bf16, bf16) << name(isa);
+  }
+}
+#endif
+
 }  // namespace
 }  // namespace folio::kernels
