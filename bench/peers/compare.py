@@ -8,12 +8,14 @@ of the ratios of the pairs. Standard library only.
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -30,6 +32,7 @@ class LlamaCpp:
     name = "llama.cpp"
     version = "3.22.1"
     needs = ("node", "npm")
+    gives_logits = True
     install_hint = "Node.js 20 or newer with npm (for instance: apt-get install nodejs npm)"
 
     def install_command(self, folder):
@@ -44,6 +47,7 @@ class OpenVino:
     name = "openvino"
     version = "2026.4.1.0"
     needs = ("python3",)
+    gives_logits = False
     install_hint = "python3 with pip"
 
     def install_command(self, folder):
@@ -115,10 +119,13 @@ class PeerProcess:
         reason = next((line for line in reversed(self.errors) if line), f"status {self.process.returncode}")
         raise Refusal(f"{self.name} ended without an answer ({reason[:200]})")
 
-    def measure(self, shape):
-        self.process.stdin.write(json.dumps(shape) + "\n")
+    def ask(self, question):
+        self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
-        return rates(shape, self.answer(RUN_TIMEOUT_S))
+        return self.answer(RUN_TIMEOUT_S)
+
+    def measure(self, shape):
+        return rates(shape, self.ask(shape))
 
     def close(self):
         self.process.stdin.close()
@@ -205,6 +212,41 @@ def run(args):
                           "repetitions": args.repetitions, "rows": rows}, indent=2))
 
 
+# ---------------------------------------------------------------------------------------------- divergence
+
+def divergence_line(sums):
+    n = sums["positions"]
+    return (f"KLD mean {sums['divergence'] / n:.2e}, largest {sums['largest']:.1e}; top-1 {sums['top1_equal']}/{n} equal; "
+            f"perplexity {math.exp(sums['nll'] / n):.4f} for {math.exp(sums['exact_nll'] / n):.4f}")
+
+
+def diverge(args):
+    """How far folio's ways to round activations and the peer lie from folio with float activations, on the same tokens."""
+    peer = PEERS[args.peer]
+    if not peer.gives_logits:
+        raise Refusal(f"the peer {peer.name} gives no probabilities; --kld goes with llama.cpp")
+    golden = pathlib.Path(args.folio).parent / "folio-golden"
+    if not golden.exists():
+        raise Refusal(f"{golden} is not there; run: ./dev build folio-golden")
+    kv = args.kv_cache_dtype if args.kv_cache_dtype not in (None, "auto") else "f16"
+    folder = install(peer, args.home)
+    with tempfile.TemporaryDirectory() as scratch:
+        exact = pathlib.Path(scratch) / "exact"
+        command = [golden, "--model", args.model, "--kld", args.kld, "--tokens", args.tokens, "--kv", kv, "--exact", exact]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=RUN_TIMEOUT_S)
+        lines = done.stdout.splitlines()
+        if done.returncode > 1 or not exact.exists():
+            raise Refusal((lines or done.stderr.splitlines() or ["folio-golden failed"])[0])
+        print(f"{args.model}\n{args.tokens} tokens of {args.kld}; KV {kv}; against folio with f32 activations and KV\n")
+        print("\n".join(line[6:] for line in lines if "KLD" in line), flush=True)
+        process = PeerProcess(peer, folder, args.model, args.threads)
+        try:
+            sums = process.ask({"exact": str(exact), "kv": kv.upper()})
+        finally:
+            process.close()
+    print(f"{process.version[:44]:<44} {divergence_line(sums)}")
+
+
 def counts(text):
     values = [int(word) for word in text.split(",")]
     if not all(1 <= value <= 256 for value in values):
@@ -235,13 +277,16 @@ def main():
     parser.add_argument("-t", "--threads", type=positive, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--kv-cache-dtype", choices=("auto", "f32", "f16", "bf16"), help="of folio")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("--kld", metavar="TEXT", help="no rates: how far the probabilities of both lie from those of float "
+                        "activations, on the beginning of this file")
+    parser.add_argument("--tokens", type=positive, default=256, help="so many tokens of it (default 256)")
     args = parser.parse_args()
     args.model = args.model or args.default_model
     if not os.path.isfile(args.model):
         sys.exit(f"dev: there is no model file {args.model}; peers read GGUF files")
     args.model = os.path.abspath(args.model)
     try:
-        run(args)
+        (diverge if args.kld else run)(args)
     except Refusal as refusal:
         sys.exit(f"dev: {refusal}")
     except KeyboardInterrupt:

@@ -4,6 +4,11 @@
 // {"prompt": tokens, "generate": tokens, "streams": n}, and answers each with {"prefill_s": s, "decode_s": s}, or
 // {"error": sentence}: the time until every stream has its first token, and the time of the tokens after it. The
 // first line it writes is {"version": text} once the model is loaded.
+//
+// {"exact": file, "kv": "F16"} asks for something else: how far llama.cpp's probabilities, with keys and values of that
+// type, lie from those whose logits the file holds (as tests/golden/kld_golden.h describes it); the answer has the
+// members of `sums` below.
+import fs from "node:fs";
 import path from "node:path";
 import readline from "node:readline";
 import {pathToFileURL} from "node:url";
@@ -61,6 +66,64 @@ async function measure(model, vocabulary, run) {
     return {prefill_s, decode_s};
 }
 
+function logSumExp(logits) {
+    let largest = -Infinity, sum = 0;
+    for (const logit of logits) largest = Math.max(largest, logit);
+    for (const logit of logits) sum += Math.exp(logit - largest);
+    return largest + Math.log(sum);
+}
+
+const mostProbable = (logits) => logits.reduce((best, logit, id) => logit > logits[best] ? id : best, 0);
+
+function addPosition(sums, exact, logits, next) {
+    const exactTotal = logSumExp(exact), total = logSumExp(logits);
+    let divergence = 0;
+    for (let id = 0; id < exact.length; id++) {
+        const p = exact[id] - exactTotal, q = logits[id] - total;
+        divergence += Math.exp(p) * (p - q);
+    }
+    sums.divergence += divergence;
+    sums.largest = Math.max(sums.largest, divergence);
+    sums.exact_nll += exactTotal - exact[next];
+    sums.nll += total - logits[next];
+    sums.top1_equal += mostProbable(exact) === mostProbable(logits) ? 1 : 0;
+    sums.positions += 1;
+}
+
+async function diverge(model, {exact, kv}) {
+    const file = fs.openSync(exact);
+    const read = (bytes, position) => {
+        const buffer = new ArrayBuffer(bytes);
+        if (fs.readSync(file, new Uint8Array(buffer), 0, bytes, position) !== bytes) throw new Error(`${exact} is cut off`);
+        return buffer;
+    };
+    const [vocabulary, count, length] = new Int32Array(read(12, 0));
+    const ids = [...new Int32Array(read(4 * count, 12))];
+    const exactLogits = (index) => new Float32Array(read(4 * vocabulary, 12 + 4 * count + 4 * vocabulary * index));
+    const reader = await model.createContext({
+        contextSize: length + 16, sequences: 1, batchSize: 512, threads: Number(threads),
+        experimentalKvCacheKeyType: kv, experimentalKvCacheValueType: kv
+    });
+    const sums = {divergence: 0, largest: 0, nll: 0, exact_nll: 0, top1_equal: 0, positions: 0};
+    const unchanged = {temperature: 1, topK: 0, topP: 1, minP: 0};  // the logits as they are
+    const sequence = reader.getSequence();
+    for (let first = 0; first < count; first += length) {
+        const part = ids.slice(first, first + length);
+        await sequence.clearHistory();
+        await sequence.controlledEvaluate(
+            part.map((id) => [id, {generateNext: {logits: true, options: unchanged}}]),
+            {onTokenResult(index, result) {
+                const logits = new Float32Array(vocabulary).fill(-Infinity);
+                for (const [id, logit] of result.next.logits) logits[id] = logit;
+                delete result.next.logits;  // a map of the whole vocabulary for each token
+                if (index + 1 < part.length) addPosition(sums, exactLogits(first + index), logits, part[index + 1]);
+            }});
+    }
+    await reader.dispose();
+    fs.closeSync(file);
+    return sums;
+}
+
 const {getLlama, getModuleVersion} =
     await import(pathToFileURL(path.join(packages, "node_modules/node-llama-cpp/dist/index.js")));
 const llama = await getLlama({gpu: false, build: "never", logLevel: "error", maxThreads: Number(threads)});
@@ -71,7 +134,8 @@ say({version: `llama.cpp ${llama.llamaCppRelease?.release ?? ""} by node-llama-c
 
 for await (const line of readline.createInterface({input: process.stdin})) {
     try {
-        say(await measure(model, vocabulary, JSON.parse(line)));
+        const run = JSON.parse(line);
+        say(run.exact ? await diverge(model, run) : await measure(model, vocabulary, run));
     } catch (error) {
         say({error: String(error.message ?? error).split("\n")[0]});
     }

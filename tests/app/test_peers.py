@@ -11,15 +11,24 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import program  # noqa: E402
 from program import ROOT, STORIES, Case  # noqa: E402
 
-# Speaks the protocol of the peers' scripts: prefill at 1000 tok/s, decode at 100, whatever it is asked.
+# Speaks the protocol of the peers' scripts: prefill at 1000 tok/s, decode at 100, a divergence of a quarter, whatever it
+# is asked.
 NODE = """#!{python}
-import json, sys
+import json, struct, sys
 open({log!r}, "a").write("start " + " ".join(sys.argv[1:]) + "\\n")
 print("a library's greeting")
 print(json.dumps({{"version": "stand-in 1"}}), flush=True)
 for line in sys.stdin:
     run = json.loads(line)
     open({log!r}, "a").write(line)
+    if "exact" in run:
+        data = open(run["exact"], "rb").read()
+        vocabulary, tokens, length = struct.unpack("<3i", data[:12])
+        whole = len(data) == 12 + 4 * tokens + 4 * tokens * vocabulary and max(struct.unpack("<4i", data[12:28])) < vocabulary
+        positions = tokens - -(-tokens // length)
+        print(json.dumps({{"divergence": positions / 4, "largest": 1.0 if whole else 99.0, "nll": 0.0, "exact_nll": 0.0,
+                          "top1_equal": 7, "positions": positions}}), flush=True)
+        continue
     answer = {{"prefill_s": run["streams"] * run["prompt"] / 1000, "decode_s": run["streams"] * run["generate"] / 100}}
     print(json.dumps(answer if run["prompt"] != 13 else {{"error": "thirteen is not for me"}}), flush=True)
 """
@@ -79,6 +88,17 @@ class Peers(Case):
         self.assertIn("node-llama-cpp@3.22.1", log[0])
         self.assertIn(str(STORIES), log[1])
         self.assertEqual(len(log), 2 + 2 * 3, "one run to warm up and two that count, of each shape")
+
+    def test_divergence_on_the_same_tokens(self):
+        self.stand_in()
+        text = self.folder / "text"
+        text.write_text("Once upon a time, there was a little girl named Lily. " * 40)
+        result = self.compare("--kld", text, "--tokens", "300")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"(?m)^mixed activations +KLD mean [\d.e-]+, largest")
+        self.assertIn("KLD mean 2.50e-01, largest 1.0e+00; top-1 7/298 equal; perplexity 1.0000 for 1.0000", result.stdout)
+        self.assertIn('"kv": "F16"', self.log.read_text())
+        self.refused("--kld", "none", says=("none", "cannot be opened"))
 
     def test_the_package_is_installed_once(self):
         self.stand_in()

@@ -1,5 +1,5 @@
 // folio-golden [--model FILE] [--except NAME]... [--longest N] DIR...
-// folio-golden --kld TEXT [--tokens N] [--weights TYPE] [--model FILE]
+// folio-golden --kld TEXT [--tokens N] [--weights TYPE] [--kv TYPE] [--exact FILE] [--model FILE]
 // Walks the folders, checks every set of reference results it recognises and prints one line per entry. Exit
 // status: 0 all pass or are skipped with a reason, 1 something fails, 2 nothing to check or bad usage.
 #include <fmt/format.h>
@@ -31,14 +31,16 @@ using folio::golden::GoldenStatus;
 constexpr std::size_t kMostKldTokens = 1u << 20;
 constexpr const char* kUsage =
     "usage: folio-golden [--model FILE] [--except NAME]... [--longest N] DIR...\n"
-    "       folio-golden --kld TEXT [--tokens N] [--weights q8_0|q4_0] [--model FILE]\n"
+    "       folio-golden --kld TEXT [--tokens N] [--weights q8_0|q4_0] [--kv f32|f16|bf16]\n"
+    "                    [--exact FILE] [--model FILE]\n"
     "Checks every folder of reference results below the DIRs: models (prompt.json), block formats "
     "(TYPE.safetensors with\n"
     "blocks and values), tokenizers (*.cases.json, *.gguf.inp), chat templates (cases.jsonl), stories "
     "(golden.txt) and\n"
     "probabilities of a real model (probes; --model names its file, by default the default model).\n"
     "--except leaves out folders of that name, --longest a real model's texts of more than N tokens.\n"
-    "--kld prints what rounding activations costs the model on the first N (512) tokens of a text.\n";
+    "--kld prints what rounding activations costs the model on the first N (512) tokens of a text, --kv\n"
+    "with keys and values of that type; --exact writes the logits with float activations to a file.\n";
 
 struct Options {
   fs::path model;
@@ -97,12 +99,29 @@ bool parse_count(const std::string& value, std::size_t& count) {
   return error == std::errc() && end == value.data() + value.size();
 }
 
-// The value of --tokens or --weights; false where it is none.
+bool is_kld_flag(std::string_view flag) {
+  return flag == "--tokens" || flag == "--weights" || flag == "--kv" || flag == "--exact";
+}
+
+// The value of --tokens, --weights, --kv or --exact; false where it is none.
 bool set_kld(folio::golden::KldOptions& kld, std::string_view flag, const std::string& value) {
   using folio::kernels::TensorType;
   if (flag == "--weights") {
     kld.weights = value == "q8_0" ? TensorType::kQ8_0 : TensorType::kQ4_0;
     return value == "q8_0" || value == "q4_0";
+  }
+  if (flag == "--exact") {
+    kld.exact = value;
+    return !value.empty();
+  }
+  if (flag == "--kv") {
+    using folio::kernels::KvType;
+    for (const KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
+      if (folio::kernels::name(type) != value) continue;
+      kld.kv_type = type;
+      return true;
+    }
+    return false;
   }
   return parse_count(value, kld.tokens) && kld.tokens >= 2 && kld.tokens <= kMostKldTokens;
 }
@@ -127,9 +146,9 @@ bool parse(std::span<char*> arguments, Options& options) {
       kld.text = value;
     else if (argument == "--longest" && parse_count(value, options.longest))
       continue;
-    else if ((argument != "--tokens" && argument != "--weights") || !set_kld(kld, argument, value))
+    else if (!is_kld_flag(argument) || !set_kld(kld, argument, value))
       return false;
-    is_kld = is_kld || argument == "--tokens" || argument == "--weights";
+    is_kld = is_kld || is_kld_flag(argument);
   }
   if (kld.text.empty()) return !is_kld;
   kld.model = options.model;

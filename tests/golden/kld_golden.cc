@@ -36,7 +36,7 @@ Result<std::unique_ptr<engine::Engine>> load(const KldOptions& options, Arithmet
                                              std::optional<kernels::TensorType> weights) {
   engine::EngineOptions engine;
   engine.model = options.model.string();
-  engine.kv_type = kernels::KvType::kF32;
+  engine.kv_type = arithmetic == Arithmetic::kFloat ? kernels::KvType::kF32 : options.kv_type;
   engine.context_tokens = kKldSequence + 1;
   engine.arithmetic = arithmetic;
   engine.quantize = weights;
@@ -76,6 +76,45 @@ void compare(std::span<const int> tokens, const Trace& exact, const Trace& round
   }
 }
 
+// Writes what KldOptions::exact describes, piece by piece; to nowhere without a path.
+class ExactFile {
+ public:
+  ExactFile(const std::filesystem::path& path, std::span<const int> tokens) : path_(path), tokens_(tokens) {
+    if (!path_.empty()) file_.open(path_, std::ios::binary | std::ios::trunc);
+  }
+
+  void add(const Trace& sequence) {
+    if (path_.empty()) return;
+    if (begin_) {
+      const int header[] = {static_cast<int>(sequence.logits.front().size()),
+                            static_cast<int>(tokens_.size()), static_cast<int>(kKldSequence)};
+      write(std::span<const int>(header));
+      write(tokens_);
+    }
+    begin_ = false;
+    for (const std::vector<float>& logits : sequence.logits) write(std::span<const float>(logits));
+  }
+
+  Status close() {
+    if (path_.empty()) return {};
+    file_.close();
+    if (file_) return {};
+    return fail(ErrorKind::kIo, "{}: the exact logits could not be written", path_.string());
+  }
+
+ private:
+  template <typename T>
+  void write(std::span<const T> values) {
+    file_.write(reinterpret_cast<const char*>(values.data()),
+                static_cast<std::streamsize>(values.size_bytes()));
+  }
+
+  std::filesystem::path path_;
+  std::span<const int> tokens_;
+  std::ofstream file_;
+  bool begin_ = true;
+};
+
 GoldenLine line_of(const Path& path, const Sums& sums) {
   const double n = static_cast<double>(sums.positions), mean = sums.divergence / n;
   const bool pass = !path.limit || mean <= *path.limit;
@@ -91,7 +130,8 @@ GoldenLine line_of(const Path& path, const Sums& sums) {
 // Every path against float32 activations with weights turned into `weights`.
 Result<std::vector<GoldenLine>> check_against(const KldOptions& options,
                                               std::optional<kernels::TensorType> weights,
-                                              std::span<const Path> paths) {
+                                              std::span<const Path> paths,
+                                              const std::filesystem::path& exact_to = {}) {
   FOLIO_TRY(exact, load(options, Arithmetic::kFloat, weights));
   FOLIO_TRY(tokens, tokens_of(options, *exact));
   std::vector<std::unique_ptr<engine::Engine>> engines;
@@ -100,15 +140,18 @@ Result<std::vector<GoldenLine>> check_against(const KldOptions& options,
     engines.push_back(std::move(engine));
   }
   std::vector<Sums> sums(paths.size());
+  ExactFile exact_file(exact_to, tokens);
   for (std::size_t first = 0; first < tokens.size(); first += kKldSequence) {
     const std::span sequence =
         std::span(tokens).subspan(first, std::min(kKldSequence, tokens.size() - first));
     FOLIO_TRY(expected, run(*exact, sequence, 0));
+    exact_file.add(expected);
     for (std::size_t i = 0; i < paths.size(); ++i) {
       FOLIO_TRY(rounded, run(*engines[i], sequence, 0));
       compare(sequence, expected, rounded, sums[i]);
     }
   }
+  FOLIO_TRY_STATUS(exact_file.close());
   std::vector<GoldenLine> lines;
   for (std::size_t i = 0; i < paths.size(); ++i) lines.push_back(line_of(paths[i], sums[i]));
   return lines;
@@ -121,7 +164,7 @@ std::vector<GoldenLine> check_divergence(const KldOptions& options) {
   const Path rounded[] = {{"mixed activations", Arithmetic::kMixed, options.weights, kMaxDivergence},
                           {"int16 activations", Arithmetic::kInt16, options.weights, kMaxInt16Divergence},
                           {"int8 activations", Arithmetic::kInt8, options.weights, {}}};
-  auto lines = check_against(options, options.weights, rounded);
+  auto lines = check_against(options, options.weights, rounded, options.exact);
   if (lines && options.weights) {
     const Path turned[] = {{"weights turned", Arithmetic::kFloat, options.weights, {}}};
     if (auto more = check_against(options, {}, turned))

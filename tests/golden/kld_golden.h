@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "golden/golden_line.h"
+#include "kernels/attention/kv_type.h"
 #include "kernels/tensor_type.h"
 
 namespace folio::golden {
@@ -16,8 +17,13 @@ namespace folio::golden {
 struct KldOptions {
   std::filesystem::path model;
   std::filesystem::path text;
-  std::size_t tokens = 512;                    // of the text's beginning, in sequences of kKldSequence
-  std::optional<kernels::TensorType> weights;  // wider ones become this type while loading
+  std::size_t tokens = 512;                         // of the text's beginning, in sequences of kKldSequence
+  std::optional<kernels::TensorType> weights;       // wider ones become this type while loading
+  kernels::KvType kv_type = kernels::KvType::kF32;  // of the rounded paths; the exact one has f32
+  // Where the exact logits go, for bench/peers to hold another engine against; empty: nowhere. A file of
+  // little-endian 32-bit numbers: vocabulary, tokens, tokens of a sequence; the token ids; then for each
+  // token the logits of what follows it, floats.
+  std::filesystem::path exact;
 };
 
 // Tokens that are computed as one sequence; every position but the last of each is scored.
