@@ -240,13 +240,17 @@ TEST(ServeOptions, EveryFlagThatVllmsUsersMayGiveIsKnown) {
   for (const std::string& name : kWithValue) {
     const std::string said = refusal({"--" + name, "-7"});
     EXPECT_EQ(said.find("is no flag"), std::string::npos) << said;
-    if (!said.empty()) EXPECT_THAT(said, HasSubstr("--" + name));
+    if (!said.empty()) {
+      EXPECT_THAT(said, HasSubstr("--" + name));
+    }
   }
   for (const std::string& name : kSwitches)
     for (const std::string& word : {"--" + name, "--no-" + name}) {
       const std::string said = refusal({word});
       EXPECT_EQ(said.find("is no flag"), std::string::npos) << said;
-      if (!said.empty()) EXPECT_THAT(said, HasSubstr(word));
+      if (!said.empty()) {
+        EXPECT_THAT(said, HasSubstr(word));
+      }
     }
 }
 
