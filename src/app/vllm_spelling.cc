@@ -1,5 +1,7 @@
 #include "app/vllm_spelling.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -43,16 +45,16 @@ std::optional<std::string> long_form(std::string_view word) {
   const std::string_view key = word.substr(0, std::min(word.find_first_of("=."), word.size()));
   const std::string rest(word.substr(key.size()));
   for (const ShortName& one : kShortNames)
-    if (one.brief == key) return "--" + std::string(one.name) + rest;
+    if (one.brief == key) return fmt::format("--{}{}", one.name, rest);
   if (!word.starts_with("-O")) return std::nullopt;
   if (key == "-O") return (rest.starts_with('.') ? "--compilation-config" : "--optimization-level") + rest;
-  return "--optimization-level=" + std::string(word.substr(2));
+  return fmt::format("--optimization-level={}", word.substr(2));
 }
 
 const ServeFlag* find_flag(std::span<const ServeFlag> flags, std::string_view name) {
   for (const ServeFlag& flag : flags)
     if (flag.name == name ||
-        ("," + std::string(flag.aliases) + ",").find(",--" + std::string(name) + ",") != std::string::npos)
+        fmt::format(",{},", flag.aliases).find(fmt::format(",--{},", name)) != std::string::npos)
       return &flag;
   return nullptr;
 }
@@ -139,7 +141,7 @@ Result<std::vector<std::string>> plain_spelling(std::span<const std::string> wor
     const bool takes_value = flag != nullptr && !flag->type.empty();
     const bool value_follows = equals == std::string::npos && i + 1 < words.size();
     if (flag == nullptr || dot == std::string::npos) {
-      plain.push_back("--" + name + (equals == std::string::npos ? "" : word.substr(equals)));
+      plain.push_back(fmt::format("--{}{}", name, equals == std::string::npos ? "" : word.substr(equals)));
       if (takes_value && value_follows) plain.push_back(words[++i]);
       continue;
     }
@@ -150,7 +152,7 @@ Result<std::vector<std::string>> plain_spelling(std::span<const std::string> wor
       return fail(ErrorKind::kInvalid, "--{}... has more than {} keys", name.substr(0, dot), kMaxKeys);
     if (equals == std::string::npos && !value_follows)
       return fail(ErrorKind::kInvalid, "--{} is to be followed by a value", name);
-    plain.push_back("--" + std::string(flag->name));
+    plain.push_back(fmt::format("--{}", flag->name));
     plain.push_back(json_of_part(name, value_follows ? words[++i] : word.substr(equals + 1)));
   }
   return plain;

@@ -17,8 +17,10 @@ using engine::Engine;
 using engine::FinishReason;
 using engine::GenerationRequest;
 
-constexpr std::size_t kBusySteps = 250;     // in which requests arrive
-constexpr std::size_t kMostSteps = 20'000;  // until all must have ended
+constexpr std::size_t kBusySteps = 250;  // in which requests arrive
+// Until all must have ended. Beams that take turns in a pool for one of them, a row a step, need tens of
+// thousands of steps.
+constexpr std::size_t kMostSteps = 200'000;
 
 class ManualTime final : public engine::TimeSource {
  public:
