@@ -48,7 +48,7 @@ TEST(Simulation, EveryLifeIsExact) {
   // A simulation in which nothing happens shows nothing.
   EXPECT_GT(all.preemptions, wanted_steps / 200);
   EXPECT_GT(all.forks, wanted_steps / 100);
-  EXPECT_GT(all.pooled, wanted_steps / 100);
+  EXPECT_GT(all.pooled, wanted_steps / 200);
   EXPECT_GT(all.searches, wanted_steps / 200);
   EXPECT_GT(all.cancelled, wanted_steps / 200);
   EXPECT_GT(all.evicted_blocks, wanted_steps / 20);
