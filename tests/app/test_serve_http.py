@@ -193,7 +193,7 @@ class Surroundings(unittest.TestCase):
 class WrongCommandLines(program.Case):
     def test_each_says_what_is_wrong(self):
         for arguments, says in ((["--port", "99999"], "--port"), (["--max-model-len", "1.5"], "--max-model-len"), (["--max-num-sqs", "3"], "--max-num-seqs"),
-                                (["--kv-cache-dtype", "fp8"], "not supported yet"), (["--tensor-parallel-size", "2"], "not supported yet"),
+                                (["--kv-cache-dtype", "fp8"], "not supported yet"), (["--tensor-parallel-size", "2"], "start several behind a router"),
                                 (["--no-enable-prefix-caching"], "always cached"), (["--config", "/nowhere.yaml"], "/nowhere.yaml")):
             self.fails("serve", STORIES, *arguments, status=2, says=says)
         self.fails("serve", "/nowhere.gguf", says="/nowhere.gguf")
@@ -205,7 +205,7 @@ class WrongCommandLines(program.Case):
             self.fails("serve", STORIES, "--port", str(server.port), says="cannot listen")
 
     def test_config_files(self):
-        for content, says in (("a: {b: c}", "'a' takes"), ("- x", "no list"), ("port: [", "no YAML"), ("prot: 1", "'prot' is no flag"), ("port: x", "--port")):
+        for content, says in (("a: {b: c}", "'a' is no flag"), ("port: {b: c}", "--port takes"), ("- x", "no list"), ("port: [", "no YAML"), ("prot: 1", "'prot' is no flag"), ("port: x", "--port")):
             path = self.write("folio.yaml", content)
             self.fails("serve", STORIES, "--config", path, status=2, says=says)
 
