@@ -96,7 +96,7 @@ void run(const PanelArgs& args) {
 
 constexpr Variant kVariants[] = {
     {"1 row, 1 sum, 2 dots", run<1, 1, 2>},   {"1 row, 2 sums, 1 dot", run<1, 2, 1>},
-    {"1 row, 2 sums, 2 dots", run<1, 2, 2>},  {"4 rows, 1 sum, 1 dot", run<4, 1, 1>},
+    {"1 row, 2 sums, 2 dots", run<1, 2, 2>},  {"8 rows, 1 sum, 1 dot", run<8, 1, 1>},
     {"4 rows, 1 sum, 2 dots", run<4, 1, 2>},  {"4 rows, 2 sums, 1 dot", run<4, 2, 1>},
     {"8 rows, 2 sums, 1 dot", run<8, 2, 1>},  {"8 rows, 1 sum, 2 dots", run<8, 1, 2>},
     {"12 rows, 1 sum, 1 dot", run<12, 1, 1>},
