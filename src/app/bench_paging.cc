@@ -26,7 +26,7 @@ constexpr std::size_t kBlocks = kPositions / kv::kDefaultBlockTokens;
 // Between -0.125 and 0.125.
 float random_number(std::mt19937_64& rng) { return static_cast<float>(rng() % 2001) / 8000.0F - 0.125F; }
 
-// Keys and values of one sequence: the shape in blocks of the cache, or (`whole`) a layer's in one run.
+// Keys and values of one sequence: in blocks of the cache, or each layer's in one run.
 struct Kv {
   platform::Arena memory;
   kernels::KvLayerView first_layer;

@@ -39,6 +39,19 @@ void clear(AttentionState& state, std::size_t padded) {
 
 }  // namespace
 
+KvHeadView head_view(const KvLayerView& kv, std::size_t kv_head, const BlockId* blocks) {
+  const auto* memory = reinterpret_cast<const std::uint8_t*>(kv.memory);
+  return {.keys = memory + kv.key_offset + kv_head * kv.key_head_bytes,
+          .values = memory + kv.value_offset + kv_head * kv.value_head_bytes,
+          .blocks = blocks,
+          .block_bytes = kv.block_bytes,
+          .tiles_per_block = kv.tiles_per_block,
+          .key_tile_bytes = kv.key_tile_bytes,
+          .value_tile_bytes = kv.value_tile_bytes,
+          .key_dim = kv.key_dim,
+          .value_dim = kv.value_dim};
+}
+
 Result<AttentionPlan> AttentionPlan::create(int threads, std::size_t max_value_dim, std::size_t max_context) {
   AttentionPlan plan;
   plan.threads_ = threads;
@@ -123,35 +136,23 @@ bool AttentionPlan::list_items(const AttentionCall& call) {
 void AttentionPlan::attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
                            std::size_t head, std::uint32_t split, std::size_t first, std::size_t queries,
                            AttentionState* states) const {
-  const KvLayerView& kv = call.kv;
-  const auto* memory = reinterpret_cast<const std::uint8_t*>(kv.memory);
   const std::size_t kv_head = task.first_head + head;
-  AttendArgs args{.kv = {.keys = memory + kv.key_offset + kv_head * kv.key_head_bytes,
-                         .values = memory + kv.value_offset + kv_head * kv.value_head_bytes,
-                         .blocks = task.sequence->blocks,
-                         .block_bytes = kv.block_bytes,
-                         .tiles_per_block = kv.tiles_per_block,
-                         .key_tile_bytes = kv.key_tile_bytes,
-                         .value_tile_bytes = kv.value_tile_bytes,
-                         .key_dim = kv.key_dim,
-                         .value_dim = kv.value_dim},
+  // Next come the head's other queries, then the next head, then the first one's next split.
+  const bool head_ends = first + queries == task.queries, split_ends = head_ends && head + 1 == task.heads;
+  const std::size_t next_head = !head_ends ? kv_head : split_ends ? task.first_head : kv_head + 1;
+  AttendArgs args{.kv = head_view(call.kv, kv_head, task.sequence->blocks),
                   .queries = queries,
                   .query = {},
                   .first = {},
                   .end = {},
                   .split = split,
-                  .next_keys = nullptr,
-                  .next_split = split};
-  // Next come the head's other queries, then the next head, then the first one's next split.
-  const bool head_ends = first + queries == task.queries, split_ends = head_ends && head + 1 == task.heads;
-  const std::size_t next_head = !head_ends ? kv_head : split_ends ? task.first_head : kv_head + 1;
-  args.next_keys = memory + kv.key_offset + next_head * kv.key_head_bytes;
-  args.next_split += split_ends ? 1 : 0;
+                  .next_keys = head_view(call.kv, next_head, task.sequence->blocks).keys,
+                  .next_split = split + (split_ends ? 1 : 0)};
   for (std::size_t i = 0; i < queries; ++i) {
     const std::size_t query = task.first_query + first + i;
     const std::size_t row = query / group_;
     const std::size_t of_row = (task.sequence->first_row + row) * heads_ + kv_head * group_ + query % group_;
-    args.query[i] = call.queries + of_row * kv.key_dim;
+    args.query[i] = call.queries + of_row * call.kv.key_dim;
     const Visible seen = visible(*task.sequence, row, call.window);
     args.first[i] = seen.first;
     args.end[i] = seen.end;

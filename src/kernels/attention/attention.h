@@ -31,6 +31,9 @@ struct KvLayerView {
   KvType type;
 };
 
+// One head of the layer for a sequence of these blocks.
+KvHeadView head_view(const KvLayerView& kv, std::size_t kv_head, const BlockId* blocks);
+
 // Consecutive tokens of one sequence that are rows [first_row, first_row + rows) of the batch.
 struct AttentionSequence {
   const BlockId* blocks;  // of positions [0, first_position + rows)
@@ -81,8 +84,9 @@ class AttentionPlan {
     std::size_t task, head;
   };
 
+  static constexpr std::size_t kTasksPerThread = 3;
   // With fewer, the splits of tasks are shared out too.
-  std::size_t enough_tasks() const { return 3 * static_cast<std::size_t>(threads_); }
+  std::size_t enough_tasks() const { return kTasksPerThread * static_cast<std::size_t>(threads_); }
   void add_task(const Task& task);
   void attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
               std::size_t head, std::uint32_t split, std::size_t first, std::size_t queries,

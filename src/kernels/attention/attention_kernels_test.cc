@@ -104,24 +104,14 @@ class AttendCase {
   std::vector<float> attend(const AttentionKernels& kernels, const std::vector<std::size_t>& rows,
                             const std::vector<Range>& ranges, std::uint32_t split) const {
     const KvLayerView& view = cache_.view();
-    const auto* memory = reinterpret_cast<const std::uint8_t*>(view.memory);
-    AttendArgs args{
-        .kv = {.keys = memory + view.key_offset,
-               .values = memory + view.value_offset,
-               .blocks = cache_.blocks(0),
-               .block_bytes = view.block_bytes,
-               .tiles_per_block = view.tiles_per_block,
-               .key_tile_bytes = view.key_tile_bytes,
-               .value_tile_bytes = view.value_tile_bytes,
-               .key_dim = view.key_dim,
-               .value_dim = view.value_dim},
-        .queries = rows.size(),
-        .query = {},
-        .first = {},
-        .end = {},
-        .split = split,
-        .next_keys = memory + view.key_offset + view.key_head_bytes,  // of a head that is not there
-        .next_split = split + 1};
+    AttendArgs args{.kv = head_view(view, 0, cache_.blocks(0)),
+                    .queries = rows.size(),
+                    .query = {},
+                    .first = {},
+                    .end = {},
+                    .split = split,
+                    .next_keys = head_view(view, 1, cache_.blocks(0)).keys,  // of a head that is not there
+                    .next_split = split + 1};
     for (std::size_t i = 0; i < rows.size(); ++i) {
       args.query[i] = data_[0].queries.data() + rows[i] * shape_.key_dim;
       args.first[i] = ranges[i].first;
