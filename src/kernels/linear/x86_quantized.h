@@ -111,10 +111,8 @@ struct Bytes {
   static constexpr std::int32_t kOffset = kSignedOffset;
   template <typename Visit>
   [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
-    for (std::size_t quad = 0; quad < 8; ++quad) {
-      prefetch(codes + quad * 64 + kPrefetchBytes);
+    for (std::size_t quad = 0; quad < 8; ++quad)
       visit(quad, load_signed(reinterpret_cast<const std::int8_t*>(codes) + quad * 64));
-    }
   }
 };
 
@@ -127,7 +125,6 @@ struct Nibbles {
   [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
     constexpr std::size_t lines = columns / 8;
     for (std::size_t line = 0; line < lines; ++line) {
-      prefetch(codes + line * 64 + kPrefetchBytes);
       const Bytes64 bytes = load_bytes(codes + line * 64);
       visit(line, low_nibbles(bytes));
       visit(lines + line, high_nibbles(bytes));
@@ -143,11 +140,9 @@ struct WideNibbles {
   template <typename Visit>
   [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
     constexpr int lines = columns / 8, mask = ((1 << high_bits) - 1) << 4;
-    prefetch(codes + lines * 64 + kPrefetchBytes);
     const Bytes64 rest = load_bytes(codes + lines * 64);
     repeat<0, lines>([&](auto index) __attribute__((always_inline)) {
       constexpr int line = decltype(index)::value;
-      prefetch(codes + line * 64 + kPrefetchBytes);
       const Bytes64 bytes = load_bytes(codes + line * 64);
       visit(std::size_t{line}, with_bits<4 - line * high_bits, mask>(low_nibbles(bytes), rest));
       visit(std::size_t{lines + line},
@@ -165,7 +160,6 @@ struct TableNibbles {
   [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
     const CodeTable values = load_table(table);
     for (std::size_t line = 0; line < 4; ++line) {
-      prefetch(codes + line * 64 + kPrefetchBytes);
       const Bytes64 bytes = load_bytes(codes + line * 64);
       visit(line, look_up(values, low_nibbles(bytes)));
       visit(line + 4, look_up(values, high_nibbles(bytes)));
@@ -180,7 +174,6 @@ struct Pairs {
   static constexpr std::int32_t kOffset = offset;
   template <typename Visit>
   [[gnu::always_inline]] static void for_quads(const std::uint8_t* codes, Visit visit) {
-    prefetch(codes + kPrefetchBytes);
     const Bytes64 pairs = load_bytes(codes);
     [[maybe_unused]] Bytes64 rest;
     if constexpr (third_bit) rest = load_nibbles(codes + 64);
@@ -292,11 +285,12 @@ struct Quantized {
       F32x16 sums[R] = {};
       const std::uint8_t* unit = args.panel;
       for (std::size_t first = 0; first < groups; first += units.groups, unit += units.unit_bytes()) {
-        for (std::size_t at = 0; at < units.header_bytes(); at += 64) prefetch(unit + at + kPrefetchBytes);
+        ask_ahead<R, units.header_bytes()>(unit);
         const Scales scales{unit};
         for (std::size_t i = 0; i < units.groups && first + i < groups; ++i) {
           const std::size_t g = first + i;
           const std::uint8_t* codes = unit + units.codes_at(i);
+          ask_ahead<R, units.code_bytes>(codes);
           Dots<R> dots;
           dots.start();
           Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {

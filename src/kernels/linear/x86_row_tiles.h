@@ -11,9 +11,19 @@ namespace {
 // registers.
 constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
 
-// How far ahead of their use weights are asked for: some lines are always under way, also across the borders
-// of a page of memory, where the processor's own prefetching stops.
-constexpr std::size_t kPrefetchBytes = 3072;
+// How far ahead of their use tiles of several rows ask for weights. Their activations, a load for each dot, fill
+// the processor's queue of loads, so that it sees too little of the weights to come, and its own prefetching
+// follows that. One or two rows leave it room: there the processor keeps up with memory by itself and asking
+// takes from it.
+constexpr std::size_t kAheadBytes = std::size_t{16} << 10;
+constexpr int kFewestRowsToAsk = 4;
+
+// Asks for the `bytes` of weights kAheadBytes behind those at `weights`, which are next.
+template <int R, std::size_t bytes>
+[[gnu::always_inline]] inline void ask_ahead(const std::uint8_t* weights) {
+  if constexpr (R >= kFewestRowsToAsk)
+    for (std::size_t at = 0; at < bytes; at += 64) prefetch_second_level(weights + at + kAheadBytes);
+}
 
 inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {
   float* out = args.out + row * args.out_stride;

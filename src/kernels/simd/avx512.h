@@ -113,7 +113,14 @@ inline void store_bf16(std::uint16_t* p, F32x16 a) {
 inline void pin(F32x16& a) { asm volatile("" : "+v"(a.v)); }
 
 // Starts loading the line at `p`, which need not be mapped.
-inline void prefetch(const void* p) { _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0); }
+// Always inlined: GCC 12 takes a function that only prefetches for one without effect and drops the calls.
+[[gnu::always_inline]] inline void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
+// The same into the second level of the cache only.
+[[gnu::always_inline]] inline void prefetch_second_level(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
+}
 
 inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline I32x16 set1_int(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
