@@ -53,7 +53,7 @@ struct FreeTile {
     F32x16 sums[C][R] = {};
     const std::uint8_t* unit = args.panel;
     for (std::size_t first = 0; first < groups; first += kUnits.groups, unit += kUnits.unit_bytes()) {
-      for (std::size_t at = 0; at < kUnits.header_bytes(); at += 64) prefetch(unit + at + kPrefetchBytes);
+      ask_ahead<R, kAskingCodes, kUnits.header_bytes()>(unit);
       const Format::Scales scales{unit};
 #pragma GCC unroll 2
       for (std::size_t i = 0; i < kUnits.groups; ++i) {
@@ -62,6 +62,7 @@ struct FreeTile {
         FreeDots<R, D> dots;
         dots.set_zero();
         const std::uint8_t* codes = unit + kUnits.codes_at(i);
+        ask_ahead<R, kAskingCodes, kUnits.code_bytes>(codes);
         dots.template add<0>(codes, x, g, 0, R);
         dots.raise();
 #pragma GCC unroll 16

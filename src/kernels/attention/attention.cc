@@ -140,13 +140,15 @@ void AttentionPlan::attend(const AttentionTypeKernels& kernels, const AttentionC
   // Next come the head's other queries, then the next head, then the first one's next split.
   const bool head_ends = first + queries == task.queries, split_ends = head_ends && head + 1 == task.heads;
   const std::size_t next_head = !head_ends ? kv_head : split_ends ? task.first_head : kv_head + 1;
+  const KvHeadView next = head_view(call.kv, next_head, task.sequence->blocks);
   AttendArgs args{.kv = head_view(call.kv, kv_head, task.sequence->blocks),
                   .queries = queries,
                   .query = {},
                   .first = {},
                   .end = {},
                   .split = split,
-                  .next_keys = head_view(call.kv, next_head, task.sequence->blocks).keys,
+                  .next_keys = next.keys,
+                  .next_values = next.values,
                   .next_split = split + (split_ends ? 1 : 0)};
   for (std::size_t i = 0; i < queries; ++i) {
     const std::size_t query = task.first_query + first + i;

@@ -68,7 +68,7 @@ class AttentionPlan {
  private:
   // What goes through a sequence's splits together: consecutive queries, (row, head) pairs, of each of some
   // neighbouring KV heads. A split's K and V stay in the cache for all queries of a head, and the next
-  // head's lie behind them, where the processor's prefetching has already begun.
+  // head's lie behind them.
   struct Task {
     const AttentionSequence* sequence;
     std::size_t first_head, heads;                          // KV heads

@@ -57,9 +57,10 @@ struct AttendArgs {
   std::uint32_t first[kQueryTile];  // visible positions are [first, end), end > first
   std::uint32_t end[kQueryTile];
   std::uint32_t split;  // the split's number: positions [split, split + 1) * kSplitTokens
-  // What the caller attends to after this, so that its first keys are asked for in time: a head's first key
-  // tile within a block, as kv.keys, and its split. Never read.
+  // What the caller attends to after this, so that its first step is asked for in time: a head's first tiles
+  // within a block, as kv.keys and kv.values, and its split. Never read.
   const std::uint8_t* next_keys;
+  const std::uint8_t* next_values;
   std::uint32_t next_split;
 };
 

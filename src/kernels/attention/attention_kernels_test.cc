@@ -111,6 +111,7 @@ class AttendCase {
                     .end = {},
                     .split = split,
                     .next_keys = head_view(view, 1, cache_.blocks(0)).keys,  // of a head that is not there
+                    .next_values = head_view(view, 1, cache_.blocks(0)).values,
                     .next_split = split + 1};
     for (std::size_t i = 0; i < rows.size(); ++i) {
       args.query[i] = data_[0].queries.data() + rows[i] * shape_.key_dim;

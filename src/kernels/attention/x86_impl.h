@@ -60,19 +60,23 @@ inline const typename Type::Element* tile_at(const KvHeadView& kv, const std::ui
                                                          tile % kv.tiles_per_block * tile_bytes);
 }
 
-// The key tiles that are read after the values of a step: of the next step, or of what the caller does next.
-struct KeysAhead {
-  const std::uint8_t* keys;
-  std::size_t tile;
+// The step that is read after the one at hand: the next one here, or the first of what the caller does next.
+// A head's tile is too short for the processor's own prefetching to see it coming, so it is asked for, line
+// by line, while the tile at the same place of this step is read: long enough before its use for memory to
+// answer.
+struct StepAhead {
+  const std::uint8_t *keys, *values;  // a head's first tiles within a block
+  std::size_t tile, last_tile;
+
+  // Tile i of the step; the last one there is, past the end.
+  std::size_t at(std::size_t i) const { return tile + i < last_tile ? tile + i : last_tile; }
 };
 
-// Asks for the lines of a tile that lie where `element` and the 31 after it do in the tile being read: while
-// keys are scored their values come in, while values are added the next step's keys. A head's tile is too
-// short for the processor's own prefetching to see it coming.
+// Asks for the lines of a tile that lie where `element` and the 31 after it do.
 template <typename Type>
 inline void prefetch_pair(const typename Type::Element* tile, std::size_t element) {
-  prefetch(tile + element);
-  if constexpr (sizeof(typename Type::Element) == 4) prefetch(tile + element + 16);
+  prefetch_second_level(tile + element);
+  if constexpr (sizeof(typename Type::Element) == 4) prefetch_second_level(tile + element + 16);
 }
 
 // The scores, then weights, of up to kQueryTile queries over one step.
@@ -80,20 +84,22 @@ struct StepScores {
   alignas(64) float of[kQueryTile][kStepTokens];
 };
 
-// Scores of Q queries with the T tiles of keys from `tile` on, into columns `column` onward.
+// Scores of Q queries with T tiles of keys from tile `first` of the step that begins at `tile` on, into their
+// columns.
 template <typename Type, int Q, int T>
-inline void score_tiles(const AttendArgs& args, std::size_t tile, std::size_t column, StepScores& scores) {
-  const typename Type::Element *keys[T], *values[T];
+inline void score_tiles(const AttendArgs& args, std::size_t tile, std::size_t first, const StepAhead& next,
+                        StepScores& scores) {
+  const typename Type::Element *keys[T], *ahead[T];
   for (int i = 0; i < T; ++i) {
-    const std::size_t at = tile + static_cast<std::size_t>(i);
-    keys[i] = tile_at<Type>(args.kv, args.kv.keys, args.kv.key_tile_bytes, at);
-    values[i] = tile_at<Type>(args.kv, args.kv.values, args.kv.value_tile_bytes, at);
+    const std::size_t at = first + static_cast<std::size_t>(i);
+    keys[i] = tile_at<Type>(args.kv, args.kv.keys, args.kv.key_tile_bytes, tile + at);
+    ahead[i] = tile_at<Type>(args.kv, next.keys, args.kv.key_tile_bytes, next.at(at));
   }
   F32x16 sums[Q][T] = {};
   const auto accumulate = [&](std::size_t d, bool second_too) {
     for (int i = 0; i < T; ++i) {
       F32x16 a, b;
-      prefetch_pair<Type>(values[i], d * kTileTokens);
+      prefetch_pair<Type>(ahead[i], d * kTileTokens);
       Type::key_pair(keys[i], d, a, b);
       for (int q = 0; q < Q; ++q) {
         sums[q][i] = fma(set1(args.query[q][d]), a, sums[q][i]);
@@ -106,7 +112,7 @@ inline void score_tiles(const AttendArgs& args, std::size_t tile, std::size_t co
   if (d < args.kv.key_dim) accumulate(d, false);
   for (int q = 0; q < Q; ++q)
     for (int i = 0; i < T; ++i)
-      store(&scores.of[q][column + static_cast<std::size_t>(i) * kTileTokens], sums[q][i]);
+      store(&scores.of[q][(first + static_cast<std::size_t>(i)) * kTileTokens], sums[q][i]);
 }
 
 // Turns the scores of lanes [first, end) of a step into weights (exact zeros elsewhere) and rescales the
@@ -163,7 +169,7 @@ inline void add_pair(const typename Type::Element* values, const typename Type::
 // values[q][d .. d + 16 D) += weight * V over the positions [first, end) of the step that starts at tile
 // `tile`, ascending.
 template <typename Type, int Q, int D>
-inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile, KeysAhead keys,
+inline void add_values(const KvHeadView& kv, std::size_t tile, const StepAhead& next,
                        const StepScores& scores, std::size_t first_query, std::uint32_t first,
                        std::uint32_t end, std::size_t d, AttentionState* states) {
   const std::size_t padded = padded_value_dim(kv.value_dim);
@@ -175,9 +181,8 @@ inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_
   }
   for (std::uint32_t t = first; t < end;) {
     const std::size_t at = t / kTileTokens;
-    const std::size_t next = keys.tile + at < last_tile ? keys.tile + at : last_tile;
     const auto* values = tile_at<Type>(kv, kv.values, kv.value_tile_bytes, tile + at);
-    const auto* ahead = tile_at<Type>(kv, keys.keys, kv.key_tile_bytes, next);
+    const auto* ahead = tile_at<Type>(kv, next.values, kv.value_tile_bytes, next.at(at));
     const auto tile_end = static_cast<std::uint32_t>((t / kTileTokens + 1) * kTileTokens);
     const std::uint32_t stop = end < tile_end ? end : tile_end;
     if (t % 2 != 0) {
@@ -197,15 +202,15 @@ inline void add_values(const KvHeadView& kv, std::size_t tile, std::size_t last_
 }
 
 template <typename Type, int Q>
-inline void add_all_values(const KvHeadView& kv, std::size_t tile, std::size_t last_tile, KeysAhead keys,
+inline void add_all_values(const KvHeadView& kv, std::size_t tile, const StepAhead& next,
                            const StepScores& scores, std::size_t first_query, std::uint32_t first,
                            std::uint32_t end, AttentionState* states) {
   const std::size_t padded = padded_value_dim(kv.value_dim);
   std::size_t d = 0;
   for (; d + 16 * kValueVectors <= padded; d += 16 * kValueVectors)
-    add_values<Type, Q, kValueVectors>(kv, tile, last_tile, keys, scores, first_query, first, end, d, states);
+    add_values<Type, Q, kValueVectors>(kv, tile, next, scores, first_query, first, end, d, states);
   for (; d < padded; d += 16)
-    add_values<Type, Q, 1>(kv, tile, last_tile, keys, scores, first_query, first, end, d, states);
+    add_values<Type, Q, 1>(kv, tile, next, scores, first_query, first, end, d, states);
 }
 
 template <typename Type, int Q>
@@ -229,10 +234,14 @@ inline void attend_queries(const AttendArgs& args, AttentionState* states) {
     const std::uint32_t seen_end = highest - begin < kStepTokens ? highest - begin : kStepTokens;
     const std::uint32_t seen_first = lowest > begin ? lowest - begin : 0;
     const std::size_t tiles_end = (seen_end + kTileTokens - 1) / kTileTokens;
+    const bool last = begin + kStepTokens >= split_begin + kSplitTokens || begin + kStepTokens >= highest;
+    const StepAhead next = last ? StepAhead{args.next_keys, args.next_values,
+                                            args.next_split * (kSplitTokens / kTileTokens), last_tile}
+                                : StepAhead{args.kv.keys, args.kv.values, tile + kStepTiles, last_tile};
     std::size_t i = seen_first / kTileTokens;  // tiles before belong to positions that no query sees
     for (; i + kKeyTiles <= tiles_end; i += kKeyTiles)
-      score_tiles<Type, Q, kKeyTiles>(args, tile + i, i * kTileTokens, scores);
-    for (; i < tiles_end; ++i) score_tiles<Type, Q, 1>(args, tile + i, i * kTileTokens, scores);
+      score_tiles<Type, Q, kKeyTiles>(args, tile, i, next, scores);
+    for (; i < tiles_end; ++i) score_tiles<Type, Q, 1>(args, tile, i, next, scores);
 
     std::uint32_t first[Q], end[Q];
     bool same = true;
@@ -243,18 +252,15 @@ inline void attend_queries(const AttendArgs& args, AttentionState* states) {
       same = same && first[q] == first[0] && end[q] == end[0];
       if (first[q] < end[q]) weigh(scores.of[q], first[q], end[q], states[q], padded);
     }
-    const bool last = begin + kStepTokens >= split_begin + kSplitTokens || begin + kStepTokens >= highest;
-    const KeysAhead ahead = last ? KeysAhead{args.next_keys, args.next_split * (kSplitTokens / kTileTokens)}
-                                 : KeysAhead{args.kv.keys, tile + kStepTiles};
     // Each query adds exactly the positions it sees: one pass for all where they see the same, else one each.
     if (same) {
-      add_all_values<Type, Q>(args.kv, tile, last_tile, ahead, scores, 0, first[0], end[0], states);
+      add_all_values<Type, Q>(args.kv, tile, next, scores, 0, first[0], end[0], states);
       continue;
     }
     for (int q = 0; q < Q; ++q)
       if (first[q] < end[q])
-        add_all_values<Type, 1>(args.kv, tile, last_tile, ahead, scores, static_cast<std::size_t>(q),
-                                first[q], end[q], states + q);
+        add_all_values<Type, 1>(args.kv, tile, next, scores, static_cast<std::size_t>(q), first[q], end[q],
+                                states + q);
   }
 }
 

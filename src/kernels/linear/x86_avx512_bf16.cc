@@ -22,7 +22,9 @@ struct Tile {
     const std::uint16_t* x = args.x->bfloats + row * stride;
     F32x16 sums[R] = {};
     for (std::size_t k = 0; k < args.columns; k += 2) {
-      const __m512i w = _mm512_loadu_si512(args.panel + k * kPanelOutputs * 2);
+      const std::uint8_t* pairs = args.panel + k * kPanelOutputs * 2;
+      ask_ahead<R, kAskingFloats, 64>(pairs);
+      const __m512i w = _mm512_loadu_si512(pairs);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) add_pairs(sums[r], w, x + static_cast<std::size_t>(r) * stride + k);
     }

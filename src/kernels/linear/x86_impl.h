@@ -23,8 +23,10 @@ struct F32Tile {
     const std::size_t stride = args.x->value_stride;
     const float* x = args.x->values + row * stride;
     F32x16 sums[R] = {};
-    for (std::size_t k = 0; k < args.columns; ++k)
-      multiply_add(sums, x + k, stride, load(w + k * kPanelOutputs));
+    for (std::size_t k = 0; k < args.columns; ++k, w += kPanelOutputs) {
+      ask_ahead<R, kAskingFloats, 64>(w);
+      multiply_add(sums, x + k, stride, load(w));
+    }
     store_tile(args, row, sums);
   }
 };
@@ -36,8 +38,10 @@ struct F16Tile {
     const std::size_t stride = args.x->value_stride;
     const float* x = args.x->values + row * stride;
     F32x16 sums[R] = {};
-    for (std::size_t k = 0; k < args.columns; ++k)
-      multiply_add(sums, x + k, stride, load_f16(w + k * kPanelOutputs));
+    for (std::size_t k = 0; k < args.columns; ++k, w += kPanelOutputs) {
+      ask_ahead<R, kAskingFloats, 32>(w);
+      multiply_add(sums, x + k, stride, load_f16(w));
+    }
     store_tile(args, row, sums);
   }
 };
@@ -52,6 +56,7 @@ struct Bf16Tile {
     F32x16 even, odd;
     std::size_t k = 0;
     for (; k + 2 <= args.columns; k += 2) {
+      ask_ahead<R, kAskingFloats, 64>(w + k * kPanelOutputs);
       load_bf16_pairs(w + k * kPanelOutputs, even, odd);
       multiply_add(sums, x + k, stride, even);
       multiply_add(sums, x + k + 1, stride, odd);
@@ -98,6 +103,7 @@ struct Bf16DotsTile {
         expand(x + first, stride, count, values);
         for (std::size_t k = 0; k < count; k += 2) {
           F32x16 even, odd;
+          ask_ahead<R, kAskingFloats, 64>(w + (first + k) * kPanelOutputs);
           load_bf16_pairs(w + (first + k) * kPanelOutputs, even, odd);
           multiply_add(sums, values[0] + k + 1, kColumns, odd);
           multiply_add(sums, values[0] + k, kColumns, even);

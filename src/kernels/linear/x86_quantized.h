@@ -285,12 +285,12 @@ struct Quantized {
       F32x16 sums[R] = {};
       const std::uint8_t* unit = args.panel;
       for (std::size_t first = 0; first < groups; first += units.groups, unit += units.unit_bytes()) {
-        ask_ahead<R, units.header_bytes()>(unit);
+        ask_ahead<R, kAskingCodes, units.header_bytes()>(unit);
         const Scales scales{unit};
         for (std::size_t i = 0; i < units.groups && first + i < groups; ++i) {
           const std::size_t g = first + i;
           const std::uint8_t* codes = unit + units.codes_at(i);
-          ask_ahead<R, units.code_bytes>(codes);
+          ask_ahead<R, kAskingCodes, units.code_bytes>(codes);
           Dots<R> dots;
           dots.start();
           Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {

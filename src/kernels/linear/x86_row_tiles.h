@@ -11,18 +11,20 @@ namespace {
 // registers.
 constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
 
-// How far ahead of their use tiles of several rows ask for weights. Their activations, a load for each dot, fill
-// the processor's queue of loads, so that it sees too little of the weights to come, and its own prefetching
-// follows that. One or two rows leave it room: there the processor keeps up with memory by itself and asking
-// takes from it.
+// How far ahead of their use tiles of several rows ask for weights. Their activations, a load for each dot,
+// fill the processor's queue of loads, so that it sees too little of the weights to come, and its own
+// prefetching follows what it sees. Few rows leave it room: there it keeps up with memory by itself, and
+// asking takes from it. From how many rows on: a line of codes is two dots of a row or more, one of floats
+// less.
+constexpr int kAskingCodes = 4, kAskingFloats = kRowTile;
 constexpr std::size_t kAheadBytes = std::size_t{16} << 10;
-constexpr int kFewestRowsToAsk = 4;
 
-// Asks for the `bytes` of weights kAheadBytes behind those at `weights`, which are next.
-template <int R, std::size_t bytes>
-[[gnu::always_inline]] inline void ask_ahead(const std::uint8_t* weights) {
-  if constexpr (R >= kFewestRowsToAsk)
-    for (std::size_t at = 0; at < bytes; at += 64) prefetch_second_level(weights + at + kAheadBytes);
+// In a tile of R rows: asks for the `bytes` of weights kAheadBytes behind those at `weights`, if R is enough.
+template <int R, int kAsking, std::size_t bytes>
+[[gnu::always_inline]] inline void ask_ahead(const void* weights) {
+  if constexpr (R >= kAsking)
+    for (std::size_t at = 0; at < bytes; at += 64)
+      prefetch_second_level(static_cast<const std::uint8_t*>(weights) + at + kAheadBytes);
 }
 
 inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {
