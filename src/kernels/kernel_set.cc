@@ -16,7 +16,11 @@ LinearKernels with_options(LinearKernels kernels) {
 
 const KernelSet kReferenceSet{Isa::kReference, kRowsReference, kLinearReference, kAttentionReference};
 #if defined(__x86_64__)
-const KernelSet kAvx2Set{Isa::kAvx2, kRowsAvx2, kLinearAvx2, kAttentionAvx2};
+const KernelSet& avx2_set() {
+  const bool vnni = platform::cpu_features().avx_vnni;
+  static const KernelSet set{Isa::kAvx2, kRowsAvx2, vnni ? kLinearAvxVnni : kLinearAvx2, kAttentionAvx2};
+  return set;
+}
 const KernelSet& avx512_set() {
   static const LinearKernels linear = with_options(kLinearAvx512);
   static const KernelSet set{Isa::kAvx512, kRowsAvx512, linear, kAttentionAvx512};
@@ -33,7 +37,7 @@ const KernelSet& amx_set() {
 
 const KernelSet& kernel_set(Isa isa) {
 #if defined(__x86_64__)
-  if (isa == Isa::kAvx2) return kAvx2Set;
+  if (isa == Isa::kAvx2) return avx2_set();
   if (isa == Isa::kAvx512) return avx512_set();
   if (isa == Isa::kAmx) return amx_set();
 #endif

@@ -95,6 +95,7 @@ struct LinearKernels {
 extern const LinearKernels kLinearReference;
 #if defined(__x86_64__)
 extern const LinearKernels kLinearAvx2;
+extern const LinearKernels kLinearAvxVnni;  // kLinearAvx2 for a processor with CpuFeatures::avx_vnni
 extern const LinearKernels kLinearAvx512;
 extern const LinearKernels kLinearAmx;
 // bf16_dots by VDPBF16PS, for the tables above on a processor that has it (CpuFeatures::avx512_bf16): their
@@ -103,6 +104,8 @@ extern const PanelKernel kBf16DotsAvx512Bf16;
 // kLinearAmx on the model of the tile registers in amx_tiles.h: slow, for tests on machines with AVX-512 but
 // no AMX.
 extern const LinearKernels kLinearAmxModel;
+// kLinearAvxVnni as AVX-512 machines execute it, for tests on those without AVX-VNNI.
+extern const LinearKernels kLinearAvxVnniModel;
 #endif
 
 }  // namespace folio::kernels

@@ -44,7 +44,8 @@ struct Case {
   }
 };
 
-// Every table that this machine executes, and the tiles' model where AVX-512 is there to run the rest of it.
+// Every table that this machine executes, with the options that it has and without, and the models of what it
+// may lack where AVX-512 is there to run them.
 struct Table {
   std::string_view name;
   const LinearKernels* kernels;
@@ -54,9 +55,15 @@ std::vector<Table> tested_tables() {
   std::vector<Table> tables;
   for (Isa isa : test::tested_isas()) tables.push_back({name(isa), &kernel_set(isa).linear});
 #if defined(__x86_64__)
-  if (std::ranges::find(available_isas(), Isa::kAvx512) != available_isas().end())
-    for (const Table& table :
-         {Table{"amx model", &kLinearAmxModel}, {"avx512 without its options", &kLinearAvx512}})
+  const auto executes = [](Isa isa) {
+    return std::ranges::find(available_isas(), isa) != available_isas().end();
+  };
+  if (executes(Isa::kAvx2) && &kernel_set(Isa::kAvx2).linear != &kLinearAvx2)
+    tables.push_back({"avx2 without its options", &kLinearAvx2});
+  if (executes(Isa::kAvx512))
+    for (const Table& table : {Table{"amx model", &kLinearAmxModel},
+                               {"avx-vnni model", &kLinearAvxVnniModel},
+                               {"avx512 without its options", &kLinearAvx512}})
       tables.push_back(table);
 #endif
   return tables;

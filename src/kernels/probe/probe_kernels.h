@@ -3,10 +3,10 @@
 // times throughput of any processor in use asks for.
 //
 //   read  adds up the 64-bit words of [data, data + bytes), modulo 2^64, so that every byte passes a
-//   register. int8  dot products of int8 in the way of this instruction set that takes any values: VPDPBUSD
-//   under
-//         AVX-512; pairs to 16 bits, then to 32 under AVX2. (Codes of 4 bits may be added up longer in 16
-//         bits there, and so pass this limit.)
+//         register.
+//   int8  dot products of int8 in the way of this instruction set that takes any values: VPDPBUSD under
+//         AVX-512 and AVX-VNNI; pairs to 16 bits, then to 32 under AVX2. (Codes of 4 bits may be added up
+//         longer in 16 bits there, and so pass this limit.)
 //   f32   fused multiply-adds.
 //   bf16  dot products of bfloat16 pairs added to f32 (VDPBF16PS); absent where the table has none. Requires:
 //         the processor has the instruction (CpuFeatures::avx512_bf16), which the table's instruction set
@@ -50,6 +50,7 @@ struct ProbeKernels {
 extern const ProbeKernels kProbeReference;
 #if defined(__x86_64__)
 extern const ProbeKernels kProbeAvx2;
+extern const ComputeProbe kInt8ProbeAvxVnni;  // for a processor with CpuFeatures::avx_vnni
 extern const ProbeKernels kProbeAvx512;
 #endif
 

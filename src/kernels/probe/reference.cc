@@ -1,5 +1,6 @@
 // What plain C++ reaches: the fallback's own limits, and the specification of what a probe returns.
 #include "kernels/probe/probe_kernels.h"
+#include "platform/cpu.h"
 
 namespace folio::kernels {
 namespace {
@@ -70,10 +71,22 @@ const TileProbes* tile_probes(Isa isa) {
   return nullptr;
 }
 
+#if defined(__x86_64__)
+// With what AVX2 machines may have or not.
+const ProbeKernels& avx2_probes() {
+  static const ProbeKernels probes = [] {
+    ProbeKernels kernels = kProbeAvx2;
+    if (platform::cpu_features().avx_vnni) kernels.int8 = kInt8ProbeAvxVnni;
+    return kernels;
+  }();
+  return probes;
+}
+#endif
+
 const ProbeKernels& probe_kernels(Isa isa) {
 #if defined(__x86_64__)
   if (isa > Isa::kAvx2) return kProbeAvx512;  // whatever comes after it includes it
-  if (isa == Isa::kAvx2) return kProbeAvx2;
+  if (isa == Isa::kAvx2) return avx2_probes();
 #endif
   static_cast<void>(isa);
   return kProbeReference;
