@@ -56,7 +56,7 @@ Result<AttentionPlan> AttentionPlan::create(int threads, std::size_t max_value_d
   AttentionPlan plan;
   plan.threads_ = threads;
   const std::size_t padded = padded_value_dim(max_value_dim);
-  const std::size_t per_thread = kTaskQueries + kQueryTile;
+  const std::size_t per_thread = 2 * kTaskQueries;
   FOLIO_TRY(state_values,
             platform::Arena::create(static_cast<std::size_t>(threads) * per_thread * padded * sizeof(float),
                                     "attention scratch"));
@@ -132,26 +132,43 @@ bool AttentionPlan::list_items(const AttentionCall& call) {
   return true;
 }
 
-// The queries [first, first + queries) of a head of the task, at most kQueryTile of them, over one split.
+// All of the task over one split, into states [head][query]. Where a head's queries fit one call the heads
+// take turns step by step, so that blocks are read from end to end: keys lie head behind head, and so do
+// values.
+void AttentionPlan::attend_split(const AttentionTypeKernels& kernels, const AttentionCall& call,
+                                 const Task& task, std::uint32_t split, AttentionState* states) const {
+  const std::uint32_t first_step = split * kSplitSteps;
+  const std::uint32_t last_row = static_cast<std::uint32_t>((task.first_query + task.queries - 1) / group_);
+  const std::uint32_t seen = visible(*task.sequence, last_row, call.window).end;
+  const std::uint32_t end_step = std::min(first_step + kSplitSteps, (seen - 1) / kStepTokens + 1);
+  const std::uint32_t at_once = task.queries <= kQueryTile && task.heads > 1 ? 1 : kSplitSteps;
+  for (Part part{.step = first_step, .steps = at_once}; part.step < end_step; part.step += at_once)
+    for (part.head = 0; part.head < task.heads; ++part.head)
+      for (part.query = 0; part.query < task.queries; part.query += kQueryTile)
+        attend(kernels, call, task, part, states + part.head * task.queries + part.query);
+}
+
 void AttentionPlan::attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
-                           std::size_t head, std::uint32_t split, std::size_t first, std::size_t queries,
-                           AttentionState* states) const {
-  const std::size_t kv_head = task.first_head + head;
-  // Next come the head's other queries, then the next head, then the first one's next split.
-  const bool head_ends = first + queries == task.queries, split_ends = head_ends && head + 1 == task.heads;
-  const std::size_t next_head = !head_ends ? kv_head : split_ends ? task.first_head : kv_head + 1;
+                           const Part& part, AttentionState* states) const {
+  const std::size_t kv_head = task.first_head + part.head;
+  const std::size_t queries = std::min(kQueryTile, task.queries - part.query);
+  // Next come the head's other queries, then the next head, then the first one's next steps.
+  const bool head_ends = part.query + queries == task.queries;
+  const bool steps_end = head_ends && part.head + 1 == task.heads;
+  const std::size_t next_head = !head_ends ? kv_head : steps_end ? task.first_head : kv_head + 1;
   const KvHeadView next = head_view(call.kv, next_head, task.sequence->blocks);
   AttendArgs args{.kv = head_view(call.kv, kv_head, task.sequence->blocks),
                   .queries = queries,
                   .query = {},
                   .first = {},
                   .end = {},
-                  .split = split,
+                  .step = part.step,
+                  .steps = part.steps,
                   .next_keys = next.keys,
                   .next_values = next.values,
-                  .next_split = split + (split_ends ? 1 : 0)};
+                  .next_step = part.step + (steps_end ? part.steps : 0)};
   for (std::size_t i = 0; i < queries; ++i) {
-    const std::size_t query = task.first_query + first + i;
+    const std::size_t query = task.first_query + part.query + i;
     const std::size_t row = query / group_;
     const std::size_t of_row = (task.sequence->first_row + row) * heads_ + kv_head * group_ + query % group_;
     args.query[i] = call.queries + of_row * call.kv.key_dim;
@@ -166,30 +183,22 @@ void AttentionPlan::run_task(const AttentionKernels& kernels, const AttentionCal
                              int thread) {
   const AttentionTypeKernels& typed = type_kernels(kernels, call.kv.type);
   const std::size_t padded = padded_value_dim(call.kv.value_dim);
-  AttentionState* totals = states_.data() + static_cast<std::size_t>(thread) * (kTaskQueries + kQueryTile);
+  AttentionState* totals = states_.data() + static_cast<std::size_t>(thread) * 2 * kTaskQueries;
   AttentionState* parts = totals + kTaskQueries;
   for (std::size_t i = 0; i < task.states(); ++i) clear(totals[i], padded);
   const SplitRange range = splits_of(*task.sequence, task.first_query / group_,
                                      (task.first_query + task.queries - 1) / group_, call.window);
-  for (std::uint32_t split = range.first; split < range.end; ++split)
-    for (std::size_t head = 0; head < task.heads; ++head)
-      for (std::size_t first = 0; first < task.queries; first += kQueryTile) {
-        const std::size_t queries = std::min(kQueryTile, task.queries - first);
-        attend(typed, call, task, head, split, first, queries, parts);
-        AttentionState* const of_head = totals + head * task.queries + first;
-        for (std::size_t i = 0; i < queries; ++i) kernels.merge(&of_head[i], &parts[i], padded);
-      }
+  for (std::uint32_t split = range.first; split < range.end; ++split) {
+    attend_split(typed, call, task, split, parts);
+    for (std::size_t i = 0; i < task.states(); ++i) kernels.merge(&totals[i], &parts[i], padded);
+  }
   for (std::size_t head = 0; head < task.heads; ++head)
     finish(kernels, call, task, head, totals + head * task.queries);
 }
 
 void AttentionPlan::run_item(const AttentionKernels& kernels, const AttentionCall& call, const Item& item) {
-  const AttentionTypeKernels& typed = type_kernels(kernels, call.kv.type);
-  const Task& task = tasks_[item.task];
-  for (std::size_t head = 0; head < task.heads; ++head)
-    for (std::size_t first = 0; first < task.queries; first += kQueryTile)
-      attend(typed, call, task, head, item.split, first, std::min(kQueryTile, task.queries - first),
-             &partial_[item.first_state + head * task.queries + first]);
+  attend_split(type_kernels(kernels, call.kv.type), call, tasks_[item.task], item.split,
+               &partial_[item.first_state]);
 }
 
 // Merges the splits of a task's head in ascending order into an empty state, as run_task() does.

@@ -80,6 +80,10 @@ class AttentionPlan {
     std::uint32_t split;
     std::size_t first_state;  // in partial_
   };
+  struct Part {  // what one call of a kernel does of a task: from `query` on as many as it takes
+    std::uint32_t step, steps;
+    std::size_t head = 0, query = 0;
+  };
   struct Head {  // one head of one task
     std::size_t task, head;
   };
@@ -88,9 +92,10 @@ class AttentionPlan {
   // With fewer, the splits of tasks are shared out too.
   std::size_t enough_tasks() const { return kTasksPerThread * static_cast<std::size_t>(threads_); }
   void add_task(const Task& task);
+  void attend_split(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
+                    std::uint32_t split, AttentionState* states) const;
   void attend(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
-              std::size_t head, std::uint32_t split, std::size_t first, std::size_t queries,
-              AttentionState* states) const;
+              const Part& part, AttentionState* states) const;
   void run_task(const AttentionKernels& kernels, const AttentionCall& call, const Task& task, int thread);
   void run_item(const AttentionKernels& kernels, const AttentionCall& call, const Item& item);
   void merge_head(const AttentionKernels& kernels, const AttentionCall& call, const Head& head);
@@ -104,7 +109,7 @@ class AttentionPlan {
   std::vector<Task> tasks_;
   std::vector<Item> items_;
   std::vector<Head> task_heads_;         // of all tasks
-  std::vector<AttentionState> states_;   // [thread][kTaskQueries totals, kQueryTile parts]
+  std::vector<AttentionState> states_;   // [thread][kTaskQueries totals, as many parts]
   std::vector<AttentionState> partial_;  // [item][Task::states()]
   platform::Arena state_values_, partial_values_;
 };

@@ -28,6 +28,7 @@ namespace folio::kernels {
 
 inline constexpr std::uint32_t kStepTokens = 64;
 inline constexpr std::uint32_t kSplitTokens = 256;
+inline constexpr std::uint32_t kSplitSteps = kSplitTokens / kStepTokens;
 inline constexpr std::size_t kQueryTile = 4;  // queries that share one read of K and V
 
 // What is known of one query after some positions. An empty state (none seen) has maximum = -infinity.
@@ -56,19 +57,20 @@ struct AttendArgs {
   const float* query[kQueryTile];   // [key_dim], already multiplied by the attention scale
   std::uint32_t first[kQueryTile];  // visible positions are [first, end), end > first
   std::uint32_t end[kQueryTile];
-  std::uint32_t split;  // the split's number: positions [split, split + 1) * kSplitTokens
+  std::uint32_t step, steps;  // positions [step, step + steps) * kStepTokens, all of one split
   // What the caller attends to after this, so that its first step is asked for in time: a head's first tiles
-  // within a block, as kv.keys and kv.values, and its split. Never read.
+  // within a block, as kv.keys and kv.values, and the step's number. Never read.
   const std::uint8_t* next_keys;
   const std::uint8_t* next_values;
-  std::uint32_t next_split;
+  std::uint32_t next_step;
 };
 
 // Writes one token's key or value vector of one head into slot `t` of a tile, rounded to nearest even.
 using StoreKernel = void (*)(const float* row, std::size_t dim, std::uint8_t* tile, std::size_t t);
 
 struct AttentionTypeKernels {
-  // states[i] of query i is overwritten with the result over this split alone.
+  // states[i] of query i is overwritten with the result over these steps alone if they are their split's
+  // first, else continued. A step past the query's last position changes nothing.
   void (*attend)(const AttendArgs& args, AttentionState* states);
   StoreKernel store_key;
   StoreKernel store_value;

@@ -91,9 +91,11 @@ class AttendCase {
     std::vector<std::size_t> rows;
     for (std::size_t i = 0; i < queries; ++i) rows.push_back(random_.below(data_[0].length));
     for (std::uint32_t split = 0; split * kSplitTokens < data_[0].length; ++split) {
-      const std::vector<float> expected = attend(kAttentionReference, rows, ranges, split);
+      const std::vector<float> expected = attend(kAttentionReference, rows, ranges, split, kSplitSteps);
+      ASSERT_EQ(difference(expected, attend(kAttentionReference, rows, ranges, split, 1)), "");
+      const std::uint32_t at_once = random_.below(2) == 0 ? kSplitSteps : 1;
       for (Isa isa : test::tested_isas())
-        ASSERT_EQ(difference(expected, attend(kernel_set(isa).attention, rows, ranges, split)), "")
+        ASSERT_EQ(difference(expected, attend(kernel_set(isa).attention, rows, ranges, split, at_once)), "")
             << name(isa) << ", " << name(shape_.type) << ", dims " << shape_.key_dim << " and "
             << shape_.value_dim << ", " << queries << " queries, the first sees [" << ranges[0].first << ", "
             << ranges[0].end << ") of " << data_[0].length << ", split " << split;
@@ -101,25 +103,31 @@ class AttendCase {
   }
 
  private:
+  // A split, `at_once` of its steps a call.
   std::vector<float> attend(const AttentionKernels& kernels, const std::vector<std::size_t>& rows,
-                            const std::vector<Range>& ranges, std::uint32_t split) const {
+                            const std::vector<Range>& ranges, std::uint32_t split,
+                            std::uint32_t at_once) const {
     const KvLayerView& view = cache_.view();
     AttendArgs args{.kv = head_view(view, 0, cache_.blocks(0)),
                     .queries = rows.size(),
                     .query = {},
                     .first = {},
                     .end = {},
-                    .split = split,
+                    .step = split * kSplitSteps,
+                    .steps = at_once,
                     .next_keys = head_view(view, 1, cache_.blocks(0)).keys,  // of a head that is not there
                     .next_values = head_view(view, 1, cache_.blocks(0)).values,
-                    .next_split = split + 1};
+                    .next_step = 0};
     for (std::size_t i = 0; i < rows.size(); ++i) {
       args.query[i] = data_[0].queries.data() + rows[i] * shape_.key_dim;
       args.first[i] = ranges[i].first;
       args.end[i] = ranges[i].end;
     }
     States states(rows.size(), shape_.value_dim);
-    type_kernels(kernels, shape_.type).attend(args, states.of.data());
+    for (; args.step < (split + 1) * kSplitSteps; args.step += at_once) {
+      args.next_step = args.step + at_once;
+      type_kernels(kernels, shape_.type).attend(args, states.of.data());
+    }
     return states.numbers();
   }
 

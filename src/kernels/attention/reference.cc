@@ -105,12 +105,14 @@ void step(const KvHeadView& kv, const float* query, std::uint32_t first, std::ui
 
 template <typename Type>
 void attend(const AttendArgs& args, AttentionState* states) {
-  const std::uint32_t split_begin = args.split * kSplitTokens;
   for (std::size_t i = 0; i < args.queries; ++i) {
-    states[i].maximum = kMinusInfinity;
-    states[i].weight = 0;
-    std::fill_n(states[i].values, padded_value_dim(args.kv.value_dim), 0.0f);
-    for (std::uint32_t begin = split_begin; begin < split_begin + kSplitTokens; begin += kStepTokens) {
+    if (args.step % kSplitSteps == 0) {
+      states[i].maximum = kMinusInfinity;
+      states[i].weight = 0;
+      std::fill_n(states[i].values, padded_value_dim(args.kv.value_dim), 0.0f);
+    }
+    for (std::uint32_t s = args.step; s < args.step + args.steps; ++s) {
+      const std::uint32_t begin = s * kStepTokens;
       const std::uint32_t first = std::max(begin, args.first[i]);
       const std::uint32_t end = std::min(begin + kStepTokens, args.end[i]);
       if (first < end) step<Type>(args.kv, args.query[i], first, end, states[i]);

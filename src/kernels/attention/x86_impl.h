@@ -213,31 +213,35 @@ inline void add_all_values(const KvHeadView& kv, std::size_t tile, const StepAhe
     add_values<Type, Q, 1>(kv, tile, next, scores, first_query, first, end, d, states);
 }
 
+inline void clear(AttentionState& state, std::size_t padded) {
+  state.maximum = kMinusInfinity;
+  state.weight = 0;
+  for (std::size_t d = 0; d < padded; d += 16) store(state.values + d, zero());
+}
+
 template <typename Type, int Q>
 inline void attend_queries(const AttendArgs& args, AttentionState* states) {
   const std::size_t padded = padded_value_dim(args.kv.value_dim);
-  const std::uint32_t split_begin = args.split * kSplitTokens;
+  const std::uint32_t steps_end = (args.step + args.steps) * kStepTokens;
   std::uint32_t lowest = args.first[0], highest = args.end[0];
   for (int q = 0; q < Q; ++q) {
-    states[q].maximum = kMinusInfinity;
-    states[q].weight = 0;
-    for (std::size_t d = 0; d < padded; d += 16) store(states[q].values + d, zero());
+    if (args.step % kSplitSteps == 0) clear(states[q], padded);
     if (args.first[q] < lowest) lowest = args.first[q];
     if (args.end[q] > highest) highest = args.end[q];
   }
   const std::size_t last_tile = (highest - 1) / kTileTokens;
   StepScores scores;
-  for (std::uint32_t begin = split_begin; begin < split_begin + kSplitTokens && begin < highest;
+  for (std::uint32_t begin = args.step * kStepTokens; begin < steps_end && begin < highest;
        begin += kStepTokens) {
     if (begin + kStepTokens <= lowest) continue;
     const std::size_t tile = begin / kTileTokens;
     const std::uint32_t seen_end = highest - begin < kStepTokens ? highest - begin : kStepTokens;
     const std::uint32_t seen_first = lowest > begin ? lowest - begin : 0;
     const std::size_t tiles_end = (seen_end + kTileTokens - 1) / kTileTokens;
-    const bool last = begin + kStepTokens >= split_begin + kSplitTokens || begin + kStepTokens >= highest;
-    const StepAhead next = last ? StepAhead{args.next_keys, args.next_values,
-                                            args.next_split * (kSplitTokens / kTileTokens), last_tile}
-                                : StepAhead{args.kv.keys, args.kv.values, tile + kStepTiles, last_tile};
+    const bool last = begin + kStepTokens >= steps_end || begin + kStepTokens >= highest;
+    const StepAhead next =
+        last ? StepAhead{args.next_keys, args.next_values, args.next_step * kStepTiles, last_tile}
+             : StepAhead{args.kv.keys, args.kv.values, tile + kStepTiles, last_tile};
     std::size_t i = seen_first / kTileTokens;  // tiles before belong to positions that no query sees
     for (; i + kKeyTiles <= tiles_end; i += kKeyTiles)
       score_tiles<Type, Q, kKeyTiles>(args, tile, i, next, scores);
