@@ -75,8 +75,8 @@ struct StepAhead {
 // Asks for the lines of a tile that lie where `element` and the 31 after it do.
 template <typename Type>
 inline void prefetch_pair(const typename Type::Element* tile, std::size_t element) {
-  prefetch_second_level(tile + element);
-  if constexpr (sizeof(typename Type::Element) == 4) prefetch_second_level(tile + element + 16);
+  prefetch(tile + element);
+  if constexpr (sizeof(typename Type::Element) == 4) prefetch(tile + element + 16);
 }
 
 // The scores, then weights, of up to kQueryTile queries over one step.

@@ -24,7 +24,7 @@ template <int R, int kAsking, std::size_t bytes>
 [[gnu::always_inline]] inline void ask_ahead(const void* weights) {
   if constexpr (R >= kAsking)
     for (std::size_t at = 0; at < bytes; at += 64)
-      prefetch_second_level(static_cast<const std::uint8_t*>(weights) + at + kAheadBytes);
+      prefetch(static_cast<const std::uint8_t*>(weights) + at + kAheadBytes);
 }
 
 inline void store_outputs(const PanelArgs& args, std::size_t row, F32x16 sum) {

@@ -112,13 +112,9 @@ inline void store_bf16(std::uint16_t* p, F32x16 a) {
 // Ties x to this place in the program: see flush_denormals.h.
 inline void pin(F32x16& a) { asm volatile("" : "+v"(a.v)); }
 
-// Starts loading the line at `p`, which need not be mapped.
+// Starts loading the line at `p`, which need not be mapped, into the second level of the cache.
 // Always inlined: GCC 12 takes a function that only prefetches for one without effect and drops the calls.
 [[gnu::always_inline]] inline void prefetch(const void* p) {
-  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
-}
-// The same into the second level of the cache only.
-[[gnu::always_inline]] inline void prefetch_second_level(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T1);
 }
 
