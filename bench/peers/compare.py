@@ -96,7 +96,8 @@ class PeerProcess:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         text=True)
         self.errors = []
-        threading.Thread(target=self.collect_errors, daemon=True).start()
+        self.collector = threading.Thread(target=self.collect_errors, daemon=True)
+        self.collector.start()
         self.version = self.answer(START_TIMEOUT_S)["version"]
 
     def collect_errors(self):
@@ -116,6 +117,7 @@ class PeerProcess:
         finally:
             timer.cancel()
         self.process.wait()
+        self.collector.join(timeout=5)  # a child of the peer may hold its standard error open
         reason = next((line for line in reversed(self.errors) if line), f"status {self.process.returncode}")
         raise Refusal(f"{self.name} ended without an answer ({reason[:200]})")
 
