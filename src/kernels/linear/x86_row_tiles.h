@@ -11,11 +11,11 @@ namespace {
 // registers.
 constexpr int kRowTile = kLaneRegisters >= 32 ? 8 : 4;
 
-// How far ahead of their use tiles of several rows ask for weights. Their activations, a load for each dot,
-// fill the processor's queue of loads, so that it sees too little of the weights to come, and its own
-// prefetching follows what it sees. Few rows leave it room: there it keeps up with memory by itself, and
-// asking takes from it. From how many rows on: a line of codes is two dots of a row or more, one of floats
-// less.
+// How far ahead of their use tiles of several rows ask for weights, and from how many rows on. The
+// activations of a tile, a load for each dot, fill the processor's queue of loads: it sees too little of the
+// weights to come, and its own prefetching follows what it sees. Few rows leave it room; there it keeps up
+// with memory by itself and asking takes from it. Floats need more rows for that: a line of them is one dot
+// of a row, a line of codes one or two and the scales beside them.
 constexpr int kAskingCodes = 4, kAskingFloats = kRowTile;
 constexpr std::size_t kAheadBytes = std::size_t{16} << 10;
 

@@ -72,6 +72,7 @@ const TileProbes* tile_probes(Isa isa) {
 }
 
 #if defined(__x86_64__)
+namespace {
 // With what AVX2 machines may have or not.
 const ProbeKernels& avx2_probes() {
   static const ProbeKernels probes = [] {
@@ -81,6 +82,7 @@ const ProbeKernels& avx2_probes() {
   }();
   return probes;
 }
+}  // namespace
 #endif
 
 const ProbeKernels& probe_kernels(Isa isa) {
