@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/probe/probe_kernels.h"
+#include "kernels/probe/x86_int8_chains.h"
 
 namespace folio::kernels {
 namespace {
@@ -29,24 +30,11 @@ std::uint64_t read(const std::byte* data, std::size_t bytes) {
 }
 
 std::uint64_t int8(std::size_t rounds) {
-  __m256i sums[kInt8Chains], a = _mm256_set1_epi8(1), b = _mm256_set1_epi8(1), ones = _mm256_set1_epi16(1);
-  asm volatile("" : "+x"(b), "+x"(ones));
-  for (auto& sum : sums) sum = _mm256_setzero_si256();
-  for (std::size_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 8
-    for (auto& sum : sums) {
-      asm("" : "+x"(a));  // the same factor, but not known to be: each product is computed
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
-    }
-  }
-  std::uint64_t total = 0;
-#pragma GCC unroll 8
-  for (const auto& sum : sums) {
-    std::uint32_t lanes[8];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sum);
-    for (std::uint32_t lane : lanes) total += lane;
-  }
-  return total;
+  __m256i ones = _mm256_set1_epi16(1);
+  asm volatile("" : "+x"(ones));
+  return count_int8<kInt8Chains>(rounds, [&](__m256i sum, __m256i a, __m256i b) {
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(a, b), ones));
+  });
 }
 
 std::uint64_t f32(std::size_t rounds) {

@@ -3,6 +3,7 @@
 #include <immintrin.h>
 
 #include "kernels/probe/probe_kernels.h"
+#include "kernels/probe/x86_int8_chains.h"
 
 namespace folio::kernels {
 namespace {
@@ -10,23 +11,8 @@ namespace {
 constexpr std::size_t kChains = 12;
 
 std::uint64_t int8(std::size_t rounds) {
-  __m256i sums[kChains], a = _mm256_set1_epi8(1), b = _mm256_set1_epi8(1);
-  for (auto& sum : sums) sum = _mm256_setzero_si256();
-  for (std::size_t round = 0; round < rounds; ++round) {
-#pragma GCC unroll 12
-    for (auto& sum : sums) {
-      asm("" : "+x"(a));  // not known to be the same factor: each product is computed
-      sum = _mm256_dpbusd_avx_epi32(sum, a, b);
-    }
-  }
-  std::uint64_t total = 0;
-#pragma GCC unroll 12
-  for (const auto& sum : sums) {
-    std::uint32_t lanes[8];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), sum);
-    for (std::uint32_t lane : lanes) total += lane;
-  }
-  return total;
+  return count_int8<kChains>(
+      rounds, [](__m256i sum, __m256i a, __m256i b) { return _mm256_dpbusd_avx_epi32(sum, a, b); });
 }
 
 }  // namespace
