@@ -3,12 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "app/bench_flags.h"
+#include "app/bench/flags.h"
 #include "app/cli_flags.h"
 #include "app/completion.h"
 #include "app/nearest.h"
+#include "app/serve/vllm_spelling.h"
 #include "app/version.h"
-#include "app/vllm_spelling.h"
 
 namespace folio::app {
 namespace {

@@ -8,10 +8,10 @@
 #include <variant>
 #include <vector>
 
-#include "app/batch_options.h"
-#include "app/bench_options.h"
+#include "app/batch/options.h"
+#include "app/bench/options.h"
 #include "app/options.h"
-#include "app/serve_options.h"
+#include "app/serve/options.h"
 #include "base/result.h"
 
 namespace folio::app {

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "app/batch_options.h"
+#include "app/batch/options.h"
 #include "app/options.h"
 
 namespace CLI {

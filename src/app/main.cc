@@ -2,15 +2,15 @@
 #include <string>
 #include <vector>
 
-#include "app/batch.h"
-#include "app/bench.h"
+#include "app/batch/batch.h"
+#include "app/bench/bench.h"
+#include "app/chat/run.h"
 #include "app/cli.h"
 #include "app/console.h"
 #include "app/exit_code.h"
-#include "app/inspect.h"
+#include "app/inspect/inspect.h"
 #include "app/pull.h"
-#include "app/run.h"
-#include "app/serve.h"
+#include "app/serve/serve.h"
 #include "platform/terminal.h"
 
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "app/chat_session.h"
+#include "app/chat/chat_session.h"
 #include "engine/engine.h"
 
 namespace folio::app {

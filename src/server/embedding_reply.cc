@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/embedding_text.h"
+#include "api/embedding_text.h"
+#include "server/error_response.h"
 
 namespace folio::server {
 
@@ -37,10 +38,11 @@ bool EmbeddingReply::take(Running& running, Metrics& metrics) {
     fail({.status = 500, .message = "The computation was ended before its time", .param = {}, .code = {}});
     return true;
   }
-  auto entry = embedding_entry(
-      running.index,
-      parts_.request.normalize == Normalize::kYes ? of_unit_length(delta.embedding) : delta.embedding,
-      parts_.request.vector_format);
+  auto entry = api::embedding_entry(running.index,
+                                    parts_.request.normalize == api::Normalize::kYes
+                                        ? api::of_unit_length(delta.embedding)
+                                        : delta.embedding,
+                                    parts_.request.vector_format);
   if (entry) {
     entries_[running.index] = std::move(*entry);
   } else {
@@ -66,12 +68,12 @@ void EmbeddingReply::feed() {
           .message = generation.error().message,
           .param = {},
           .code = full ? "queue_full" : "",
-          .retry_after_s = full ? kRetryAfterS : 0});
+          .retry_after_s = full ? api::kRetryAfterS : 0});
   }
 }
 
 // What else runs for this request is not wanted any more.
-void EmbeddingReply::fail(ApiError error) {
+void EmbeddingReply::fail(api::ApiError error) {
   if (error_) return;
   error_ = std::move(error);
   for (const Running& running : running_) parts_.generator->cancel(running.generation);
@@ -80,9 +82,9 @@ void EmbeddingReply::fail(ApiError error) {
 void EmbeddingReply::finish() {
   const auto respond = std::exchange(parts_.respond, nullptr);
   if (error_) return respond(error_response(*error_));
-  Usage usage{.cached_tokens = cached_tokens_};
-  for (const PreparedPrompt& prompt : parts_.prompts) usage.prompt_tokens += prompt.tokens.size();
-  respond({.body = embedding_response(parts_.head, entries_, usage), .headers = {}});
+  api::Usage usage{.cached_tokens = cached_tokens_};
+  for (const api::PreparedPrompt& prompt : parts_.prompts) usage.prompt_tokens += prompt.tokens.size();
+  respond({.body = api::embedding_response(parts_.head, entries_, usage), .headers = {}});
 }
 
 }  // namespace folio::server

@@ -10,20 +10,20 @@
 #include <string>
 #include <vector>
 
+#include "api/prepare.h"
+#include "api/response_text.h"
 #include "server/generator.h"
 #include "server/http.h"
 #include "server/metrics.h"
-#include "server/prepare.h"
-#include "server/response_text.h"
 
 namespace folio::server {
 
 class EmbeddingReply {
  public:
   struct Parts {
-    ResponseHead head;
-    Request request;
-    std::vector<PreparedPrompt> prompts;
+    api::ResponseHead head;
+    api::Request request;
+    std::vector<api::PreparedPrompt> prompts;
     Generator* generator = nullptr;
     std::chrono::steady_clock::time_point came;
     std::function<void(HttpResponse)> respond;  // called once, unless abandoned
@@ -49,7 +49,7 @@ class EmbeddingReply {
 
   bool take(Running& running, Metrics& metrics);  // true: it has ended
   void feed();
-  void fail(ApiError error);
+  void fail(api::ApiError error);
   void finish();
 
   Parts parts_;
@@ -57,7 +57,7 @@ class EmbeddingReply {
   std::vector<Running> running_;
   std::size_t next_ = 0;  // input to be submitted
   std::size_t cached_tokens_ = 0;
-  std::optional<ApiError> error_;
+  std::optional<api::ApiError> error_;
 };
 
 }  // namespace folio::server

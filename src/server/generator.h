@@ -1,5 +1,4 @@
-// Generator: the engine on a thread of its own, and the only user of it that changes anything. What the
-// engine learns to do is turned on here and in the tables of request.h.
+// Generator: the engine on a thread of its own, and the only user of it that changes anything.
 //
 // Thread rule: every member from any thread.
 #pragma once
@@ -14,11 +13,11 @@
 #include <optional>
 #include <vector>
 
+#include "api/request.h"
 #include "base/bounded_queue.h"
 #include "engine/engine.h"
 #include "platform/latest.h"
 #include "platform/worker.h"
-#include "server/request.h"
 
 namespace folio::server {
 
@@ -58,40 +57,39 @@ struct Generation {
   std::vector<SequenceId> ids;
 };
 
-// A request as the engine takes it, but for the prompt and the seed.
-[[nodiscard]] engine::GenerationRequest engine_request(const Request& request, const engine::Engine& engine,
-                                                       std::vector<TokenId> prompt);
-
 class Generator {
  public:
+  // Requests are taken from here on, and computed between start() and stop().
+  explicit Generator(std::unique_ptr<engine::Engine> engine);
+  ~Generator();  // stop()
+
   // `on_news` is called on the engine's thread after a step; streams may hold something new. It returns at
   // once.
-  Generator(std::unique_ptr<engine::Engine> engine, std::function<void()> on_news);
-  ~Generator();  // after the step that is under way
+  void start(std::function<void()> on_news);
+  // Returns after the step that is under way; `on_news` is not called again.
+  void stop();
 
   // What is immutable: tokenizer, template, shapes.
   const engine::Engine& engine() const { return *engine_; }
-  // Tokens of prompt and answer together, at most.
-  std::size_t longest_tokens() const { return longest_tokens_; }
   EngineState state() const { return state_.get(); }
 
   // Every prompt or none. Errors: those of Engine::submit; kTooLarge is a full queue.
-  [[nodiscard]] Result<Generation> submit(const Request& request, std::vector<std::vector<TokenId>> prompts,
-                                          std::uint64_t seed);
+  [[nodiscard]] Result<Generation> submit(const api::Request& request,
+                                          std::vector<std::vector<TokenId>> prompts, std::uint64_t seed);
   void cancel(const Generation& generation);
   // `done` is called on the engine's thread; false: generations are running.
   void reset_prefix_cache(std::function<void(bool)> done);
 
  private:
   platform::Work work();
+  void wake();
 
   std::unique_ptr<engine::Engine> engine_;
   std::function<void()> on_news_;
-  std::size_t longest_tokens_;
   StepSizes steps_;  // the engine's thread
   platform::Latest<EngineState> state_;
   BoundedQueue<std::function<void()>> commands_{64};  // for the engine's thread
-  std::unique_ptr<platform::Worker> worker_;          // last: it uses all of the above
+  std::unique_ptr<platform::Worker> worker_;          // between start() and stop(); uses all of the above
 };
 
 }  // namespace folio::server

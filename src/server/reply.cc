@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/api_error.h"
+#include "server/error_response.h"
 
 namespace folio::server {
 namespace {
@@ -44,7 +44,7 @@ void Reply::take(std::size_t index, Metrics& metrics) {
   if (choice.answer.tokens.size() > before) measure(choice, choice.answer.tokens.size() - before, metrics);
   if (choice.answer.finish) {
     const engine::GenerationStats& stats = choice.answer.stats;
-    metrics.ended({.finish_reason = finish_name(*choice.answer.finish),
+    metrics.ended({.finish_reason = api::finish_name(*choice.answer.finish),
                    .choice = first_of(index) == index ? Leading::kYes : Leading::kNo,
                    .n = parts_.request.n,
                    .prompt_tokens = prompt_of(index).tokens.size(),
@@ -77,7 +77,7 @@ void Reply::measure(Choice& choice, std::size_t tokens, Metrics& metrics) const 
   metrics.generated(tokens);
 }
 
-const PreparedPrompt& Reply::prompt_of(std::size_t index) const {
+const api::PreparedPrompt& Reply::prompt_of(std::size_t index) const {
   return parts_.prompts[parts_.generation.sources[index].prompt];
 }
 
@@ -87,13 +87,13 @@ std::size_t Reply::first_of(std::size_t index) const {
   return index;
 }
 
-AnswerTo Reply::question_of(std::size_t index) const {
+api::AnswerTo Reply::question_of(std::size_t index) const {
   return {.request = parts_.request, .prompt = prompt_of(index), .tokenizer = *parts_.tokenizer};
 }
 
 // Whether what is held makes an event: it says something, and is the first, the last or long enough.
 bool Reply::is_due(const Choice& choice) const {
-  const Answer& held = choice.answer;
+  const api::Answer& held = choice.answer;
   if (held.finish) return true;
   const bool says = !held.text.empty() ||
                     ((parts_.request.return_token_ids || parts_.request.logprobs) && !held.tokens.empty());
@@ -102,35 +102,37 @@ bool Reply::is_due(const Choice& choice) const {
 
 void Reply::stream(std::size_t index) {
   Choice& choice = choices_[index];
-  Answer& news = choice.answer;
-  const Request& request = parts_.request;
+  api::Answer& news = choice.answer;
+  const api::Request& request = parts_.request;
   if (!exchange_) return;
-  std::optional<Usage> so_far;
-  const std::optional<Usage>* usage = request.include_usage ? &so_far : nullptr;
+  std::optional<api::Usage> so_far;
+  const std::optional<api::Usage>* usage = request.include_usage ? &so_far : nullptr;
   if (request.continuous_usage) {
     so_far = usage_of(index);
     usage = &so_far;
   }
   std::string events;
-  const AnswerTo question = question_of(index);
-  const bool announces = parts_.head.endpoint == kChat || request.echo || request.return_token_ids;
+  const api::AnswerTo question = question_of(index);
+  const bool announces = parts_.head.endpoint == api::kChat || request.echo || request.return_token_ids;
   if (!std::exchange(choice.begun, true)) {
-    choice.text_offset = head_characters(question);
-    const ChoiceText head = choice_head(question, index, choices_[first_of(index)].answer.prompt_logprobs);
-    if (announces) events += stream_piece(parts_.head, head, Piece::kFirst, usage);
+    choice.text_offset = api::head_characters(question);
+    const api::ChoiceText head =
+        api::choice_head(question, index, choices_[first_of(index)].answer.prompt_logprobs);
+    if (announces) events += api::stream_piece(parts_.head, head, api::Piece::kFirst, usage);
   }
-  events +=
-      stream_piece(parts_.head, next_piece(question, index, news, choice.text_offset), Piece::kNext, usage);
+  events += api::stream_piece(parts_.head, api::next_piece(question, index, news, choice.text_offset),
+                              api::Piece::kNext, usage);
   exchange_->send(events);
 }
 
 void Reply::end_stream() {
   std::string events;
   if (const Error* error = failure())
-    events += stream_event(error_body({.status = 500, .message = error->message, .param = {}, .code = {}}));
+    events += api::stream_event(
+        api::error_body({.status = 500, .message = error->message, .param = {}, .code = {}}));
   else if (parts_.request.include_usage)
-    events += stream_usage(parts_.head, usage());
-  exchange_->send(events + stream_event("[DONE]"));
+    events += api::stream_usage(parts_.head, usage());
+  exchange_->send(events + api::stream_event("[DONE]"));
   exchange_->end();
 }
 
@@ -139,13 +141,13 @@ void Reply::respond_whole() {
     exchange_->respond(error_response({.status = 500, .message = error->message, .param = {}, .code = {}}));
     return;
   }
-  std::vector<ChoiceText> texts;
+  std::vector<api::ChoiceText> texts;
   for (std::size_t i = 0; i < choices_.size(); ++i)
-    texts.push_back(whole_choice(question_of(i), i, choices_[i].answer, choices_[first_of(i)].answer));
-  exchange_->respond({.body = whole_response(parts_.head, texts, usage()), .headers = parts_.headers});
+    texts.push_back(api::whole_choice(question_of(i), i, choices_[i].answer, choices_[first_of(i)].answer));
+  exchange_->respond({.body = api::whole_response(parts_.head, texts, usage()), .headers = parts_.headers});
 }
 
-Usage Reply::usage_of(std::size_t index) const {
+api::Usage Reply::usage_of(std::size_t index) const {
   const Choice& choice = choices_[index];
   return {.prompt_tokens = prompt_of(index).tokens.size(),
           .completion_tokens = choice.generated,
@@ -153,10 +155,10 @@ Usage Reply::usage_of(std::size_t index) const {
 }
 
 // A prompt counts once, however many answers it has.
-Usage Reply::usage() const {
-  Usage all;
+api::Usage Reply::usage() const {
+  api::Usage all;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    const Usage one = usage_of(i);
+    const api::Usage one = usage_of(i);
     all.completion_tokens += one.completion_tokens;
     if (first_of(i) != i) continue;
     all.prompt_tokens += one.prompt_tokens;

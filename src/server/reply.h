@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "api/answer.h"
+#include "api/prepare.h"
+#include "api/response_text.h"
 #include "engine/engine.h"
-#include "server/answer.h"
 #include "server/generator.h"
 #include "server/http.h"
 #include "server/metrics.h"
-#include "server/prepare.h"
-#include "server/response_text.h"
 
 namespace folio::server {
 
@@ -26,9 +26,9 @@ using Clock = std::chrono::steady_clock;
 class Reply {
  public:
   struct Parts {
-    ResponseHead head;
-    Request request;
-    std::vector<PreparedPrompt> prompts;
+    api::ResponseHead head;
+    api::Request request;
+    std::vector<api::PreparedPrompt> prompts;
     const text::Tokenizer* tokenizer = nullptr;
     Generation generation;
     std::size_t stream_interval = 1;
@@ -51,7 +51,7 @@ class Reply {
  private:
   struct Choice {
     // Of a stream, what was not sent yet; the prompt's log-probabilities stay.
-    Answer answer;
+    api::Answer answer;
     std::size_t text_offset = 0;  // of the next token's log-probability
     std::size_t generated = 0;
     bool begun = false;
@@ -64,11 +64,11 @@ class Reply {
   void stream(std::size_t index);
   void end_stream();
   void respond_whole();
-  const PreparedPrompt& prompt_of(std::size_t index) const;
+  const api::PreparedPrompt& prompt_of(std::size_t index) const;
   std::size_t first_of(std::size_t index) const;
-  AnswerTo question_of(std::size_t index) const;
-  Usage usage() const;
-  Usage usage_of(std::size_t index) const;
+  api::AnswerTo question_of(std::size_t index) const;
+  api::Usage usage() const;
+  api::Usage usage_of(std::size_t index) const;
   const Error* failure() const;
 
   Parts parts_;

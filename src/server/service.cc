@@ -44,65 +44,59 @@ bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
 }
 
-MetricFacts facts_of(const engine::Engine& engine, const ServiceOptions& options, std::size_t longest) {
+MetricFacts facts_of(const engine::Engine& engine, const ServiceOptions& options) {
   return {.model_name = options.model_names.front(),
-          .longest_tokens = longest,
+          .longest_tokens = engine.context_tokens(),
           .block_tokens = engine.kv_geometry().block_tokens(),
           .blocks = engine.kv_stats().blocks,
           .kv_type = std::string(kernels::name(engine.kv_geometry().shape().type))};
-}
-
-std::size_t longest_of(const engine::Engine& engine) {
-  return std::min(engine.context_tokens(), engine.kv_stats().blocks * engine.kv_geometry().block_tokens());
 }
 
 }  // namespace
 
 Service::Service(std::unique_ptr<engine::Engine> engine, ServiceOptions options)
     : options_(std::move(options)),
-      engine_(std::move(engine)),
-      kv_blocks_(engine_->kv_stats().blocks),
-      longest_tokens_(longest_of(*engine_)),
+      generator_(std::move(engine)),
       started_s_(std::time(nullptr)),
       next_seed_(options_.seed.value_or(random_bits())),
-      metrics_(facts_of(*engine_, options_, longest_tokens_)) {}
+      metrics_(facts_of(generator_.engine(), options_)) {}
 
 Service::~Service() = default;
 
 std::span<const Service::Route> Service::routes() {
-  using enum Route::Access;
+  using enum api::Access;
   static constexpr Route kRoutes[] = {
-      {"GET", "/health", kOpen, &Service::health},
-      {"GET", "/ping", kOpen, &Service::health},
-      {"POST", "/ping", kOpen, &Service::health},
-      {"GET", "/version", kOpen, &Service::version},
-      {"GET", "/load", kOpen, &Service::load},
-      {"GET", "/metrics", kOpen, &Service::metrics_text},
-      {"GET", "/openapi.json", kOpen, &Service::openapi},
-      {"GET", "/v1/models", kKey, &Service::models},
-      {"POST", "/v1/chat/completions", kKey, &Service::chat},
-      {"POST", "/v1/completions", kKey, &Service::completions},
-      {"POST", "/v1/embeddings", kKey, &Service::embeddings},
-      {"POST", "/v1/chat/completions/render", kKey, &Service::render_chat},
-      {"POST", "/v1/completions/render", kKey, &Service::render_completions},
-      {"POST", "/tokenize", kKey, &Service::tokenize},
-      {"POST", "/detokenize", kKey, &Service::detokenize},
-      {"POST", "/reset_prefix_cache", kKey, &Service::reset_prefix_cache},
+      {{"GET", "/health", kOpen}, &Service::health},
+      {{"GET", "/ping", kOpen}, &Service::health},
+      {{"POST", "/ping", kOpen}, &Service::health},
+      {{"GET", "/version", kOpen}, &Service::version},
+      {{"GET", "/load", kOpen}, &Service::load},
+      {{"GET", "/metrics", kOpen}, &Service::metrics_text},
+      {{"GET", "/openapi.json", kOpen}, &Service::openapi},
+      {{"GET", "/v1/models", kKey}, &Service::models},
+      {{"POST", "/v1/chat/completions", kKey}, &Service::chat},
+      {{"POST", "/v1/completions", kKey}, &Service::completions},
+      {{"POST", "/v1/embeddings", kKey}, &Service::embeddings},
+      {{"POST", "/v1/chat/completions/render", kKey}, &Service::render_chat},
+      {{"POST", "/v1/completions/render", kKey}, &Service::render_completions},
+      {{"POST", "/tokenize", kKey}, &Service::tokenize},
+      {{"POST", "/detokenize", kKey}, &Service::detokenize},
+      {{"POST", "/reset_prefix_cache", kKey}, &Service::reset_prefix_cache},
   };
   return kRoutes;
 }
 
 void Service::run(HttpServer& server) {
   server_ = &server;
-  generator_ = std::make_unique<Generator>(std::move(engine_), [this] {
+  generator_.start([this] {
     if (!pump_is_due_.exchange(true)) server_->post([this] { pump(); });
   });
   server.run();
-  // The threads of both use both: they end before either goes.
+  // Both threads end before the server that they post to, and before the replies that they fill.
   server.finish_work();
+  generator_.stop();
   replies_.clear();
   embeddings_.clear();
-  generator_.reset();
 }
 
 // ---- every request
@@ -115,19 +109,20 @@ void Service::handle(std::shared_ptr<Exchange> exchange, HttpRequest request) {
   identify(*call);
   if (call->request.method == "OPTIONS")
     return respond(call, HttpResponse{.status = 204, .body = {}, .headers = {}});
-  ApiError error;
+  api::ApiError error;
   const Route* route = find_route(call->request, error);
   if (route == nullptr) {
     if (error.status == 405 || has_key(*call)) return respond(call, error);
   } else {
     call->route = route->path;
   }
-  if ((route == nullptr || route->access == Route::Access::kKey) && !has_key(*call))
+  if ((route == nullptr || route->access == api::Access::kKey) && !has_key(*call))
     return respond(
-        call, ApiError{.status = 401,
-                       .message = "The API key is missing or wrong; send it as 'Authorization: Bearer KEY'",
-                       .param = {},
-                       .code = "invalid_api_key"});
+        call,
+        api::ApiError{.status = 401,
+                      .message = "The API key is missing or wrong; send it as 'Authorization: Bearer KEY'",
+                      .param = {},
+                      .code = "invalid_api_key"});
   (this->*route->answer)(call);
 }
 
@@ -168,33 +163,37 @@ bool Service::has_key(Call& call) const {
   return found;
 }
 
-const Service::Route* Service::find_route(const HttpRequest& request, ApiError& error) const {
+bool Service::is_there(const Route& route) const {
+  return route.path != "/reset_prefix_cache" || options_.mode == Mode::kDevelopment;
+}
+
+const Service::Route* Service::find_route(const HttpRequest& request, api::ApiError& error) const {
   const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
   std::string allowed;
   for (const Route& route : routes()) {
     const bool models = route.path == "/v1/models" && request.path.starts_with("/v1/models/");
     if (route.path != request.path && !models) continue;
-    if (route.path == "/reset_prefix_cache" && options_.mode != Mode::kDevelopment) break;
+    if (!is_there(route)) break;
     if (route.method == method) return &route;
     allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
   }
   if (!allowed.empty()) {
-    error = {
-        .status = 405,
-        .message = fmt::format("{} takes {}, not {}", request.path, allowed, shown(Json(request.method))),
-        .param = {},
-        .code = {},
-        .allowed = allowed};
+    error = {.status = 405,
+             .message = fmt::format("{} takes {}, not {}", request.path, allowed,
+                                    api::shown(api::Json(request.method))),
+             .param = {},
+             .code = {},
+             .allowed = allowed};
     return nullptr;
   }
   error = {.status = 404,
            .message = fmt::format("There is no {}; GET /openapi.json lists what there is",
-                                  shown(Json(request.path))),
+                                  api::shown(api::Json(request.path))),
            .param = {},
            .code = {}};
   for (const MissingRoom& room : kMissing)
     if (request.path.starts_with(room.prefix))
-      error.message = fmt::format("There is no {}: {}", shown(Json(request.path)), room.why);
+      error.message = fmt::format("There is no {}: {}", api::shown(api::Json(request.path)), room.why);
   if (request.path == "/reset_prefix_cache")
     error.message =
         "/reset_prefix_cache is there in development mode only: VLLM_SERVER_DEV_MODE=1 or --dev-mode";
@@ -216,7 +215,7 @@ void Service::respond_later(const CallPointer& call, Body (Service::*produce)(co
       body = (this->*produce)(*call);
     } catch (const std::exception&) {
       body = std::unexpected(
-          ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
+          api::ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
     }
     server_->post([this, call, body = std::move(body)] {
       if (body)
@@ -240,24 +239,24 @@ void Service::on_signal(int count) {
 
 // ---- generations
 
-void Service::generate(const CallPointer& call, Endpoint endpoint) {
+void Service::generate(const CallPointer& call, api::Endpoint endpoint) {
   if (draining_)
-    return respond(call, ApiError{.status = 503,
-                                  .message = "The server is shutting down",
-                                  .param = {},
-                                  .code = {},
-                                  .retry_after_s = kRetryAfterS});
+    return respond(call, api::ApiError{.status = 503,
+                                       .message = "The server is shutting down",
+                                       .param = {},
+                                       .code = {},
+                                       .retry_after_s = api::kRetryAfterS});
   if (auto room = check_queue(1); !room) return respond(call, room.error());
   ++preparing_;
   call->exchange->on_gone = [call] { call->gone = true; };
   server_->work([this, call, endpoint] {
-    auto made = std::make_shared<Checked<Made>>();
+    auto made = std::make_shared<api::Checked<Made>>();
     try {
-      *made = prepare_body(served(), endpoint, call->request.body);
+      *made = api::prepare_body(served(), endpoint, call->request.body);
       if (*made) (*made)->request.tenant = call->tenant;
     } catch (const std::exception&) {
       *made = std::unexpected(
-          ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
+          api::ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
     }
     server_->post([this, call, made] {
       --preparing_;
@@ -270,49 +269,49 @@ void Service::generate(const CallPointer& call, Endpoint endpoint) {
   });
 }
 
-Checked<void> Service::check_queue(std::size_t more) const {
+api::Checked<void> Service::check_queue(std::size_t more) const {
   std::size_t unfinished = preparing_;
   for (const auto& reply : replies_) unfinished += reply->generation().sources.size();
   for (const auto& reply : embeddings_) unfinished += reply->running();
-  const std::size_t running = generator_->state().running;
+  const std::size_t running = generator_.state().running;
   const std::size_t waiting = unfinished > running ? unfinished - running : 0;
   if (waiting + more <= std::max(more, options_.max_queued_requests)) return {};
   return std::unexpected(
-      ApiError{.status = 429,
-               .message = fmt::format("{} requests are waiting already; try again later", waiting),
-               .param = {},
-               .code = "queue_full",
-               .retry_after_s = kRetryAfterS});
+      api::ApiError{.status = 429,
+                    .message = fmt::format("{} requests are waiting already; try again later", waiting),
+                    .param = {},
+                    .code = "queue_full",
+                    .retry_after_s = api::kRetryAfterS});
 }
 
 void Service::start(const CallPointer& call, Made made) {
-  Request& request = made.request;
+  api::Request& request = made.request;
   if (!call->salt.empty() || !request.cache_salt.empty())
     request.cache_salt = call->salt + request.cache_salt;
-  if (request.endpoint == kEmbeddings) return start_embeddings(call, std::move(made));
+  if (request.endpoint == api::kEmbeddings) return start_embeddings(call, std::move(made));
   std::vector<std::vector<TokenId>> prompts;
-  for (const PreparedPrompt& prompt : made.prompts) prompts.push_back(prompt.tokens);
+  for (const api::PreparedPrompt& prompt : made.prompts) prompts.push_back(prompt.tokens);
   auto generation =
-      generator_->submit(request, std::move(prompts), request.seed ? *request.seed : draw_seed());
+      generator_.submit(request, std::move(prompts), request.seed ? *request.seed : draw_seed());
   if (!generation) {
     const bool full = generation.error().kind == ErrorKind::kTooLarge;
-    return respond(call, ApiError{.status = full ? 429 : 400,
-                                  .message = generation.error().message,
-                                  .param = !full && request.n > 1 ? "n" : "",
-                                  .code = full ? "queue_full" : "",
-                                  .retry_after_s = full ? kRetryAfterS : 0});
+    return respond(call, api::ApiError{.status = full ? 429 : 400,
+                                       .message = generation.error().message,
+                                       .param = !full && request.n > 1 ? "n" : "",
+                                       .code = full ? "queue_full" : "",
+                                       .retry_after_s = full ? api::kRetryAfterS : 0});
   }
   metrics_.answered(call->route, 200);
   const std::string& id = request.request_id.empty() ? call->id : request.request_id;
   auto reply = std::make_shared<Reply>(
       Reply::Parts{.head = {.endpoint = request.endpoint,
-                            .id = (request.endpoint == kChat ? "chatcmpl-" : "cmpl-") + id,
+                            .id = (request.endpoint == api::kChat ? "chatcmpl-" : "cmpl-") + id,
                             .model = model_name(request),
                             .created_s = std::time(nullptr),
                             .cached_tokens = options_.cached_tokens},
                    .request = std::move(request),
                    .prompts = std::move(made.prompts),
-                   .tokenizer = &generator_->engine().tokenizer(),
+                   .tokenizer = &generator_.engine().tokenizer(),
                    .generation = std::move(*generation),
                    .stream_interval = options_.stream_interval,
                    .headers = call->headers,
@@ -321,21 +320,21 @@ void Service::start(const CallPointer& call, Made made) {
   replies_.insert(reply);
   call->exchange->on_gone = [this, reply] {
     reply->abandon();
-    generator_->cancel(reply->generation());
+    generator_.cancel(reply->generation());
   };
 }
 
 void Service::start_embeddings(const CallPointer& call, Made made) {
   const std::string& id = made.request.request_id.empty() ? call->id : made.request.request_id;
   EmbeddingReply::Parts parts;
-  parts.head = {.endpoint = kEmbeddings,
+  parts.head = {.endpoint = api::kEmbeddings,
                 .id = "embd-" + id,
                 .model = model_name(made.request),
                 .created_s = std::time(nullptr),
                 .cached_tokens = options_.cached_tokens};
   parts.request = std::move(made.request);
   parts.prompts = std::move(made.prompts);
-  parts.generator = generator_.get();
+  parts.generator = &generator_;
   parts.came = call->came;
   parts.respond = [this, call](HttpResponse response) { respond(call, std::move(response)); };
   auto reply = std::make_shared<EmbeddingReply>(std::move(parts));
@@ -359,12 +358,12 @@ std::uint64_t Service::draw_seed() {
   return next_seed_;
 }
 
-ServedModel Service::served() const {
-  const engine::Engine& engine = generator_->engine();
+api::ServedModel Service::served() const {
+  const engine::Engine& engine = generator_.engine();
   return {.engine = engine,
           .chat_template = options_.chat_template ? *options_.chat_template : engine.chat_template(),
           .names = options_.model_names,
-          .longest_tokens = longest_tokens_,
+          .longest_tokens = engine.context_tokens(),
           .sampling = options_.sampling,
           .priorities = options_.priorities,
           .max_logprobs = options_.max_logprobs,
@@ -372,7 +371,7 @@ ServedModel Service::served() const {
           .normalize = options_.normalize};
 }
 
-std::string Service::model_name(const Request& request) const {
+std::string Service::model_name(const api::Request& request) const {
   return request.model.empty() ? options_.model_names.front() : request.model;
 }
 

@@ -13,17 +13,22 @@
 #include <unordered_set>
 #include <vector>
 
-#include "server/api_error.h"
+#include "api/api_error.h"
+#include "api/openapi.h"
+#include "api/prepare.h"
 #include "server/embedding_reply.h"
+#include "server/error_response.h"
 #include "server/generator.h"
 #include "server/http.h"
 #include "server/http_server.h"
 #include "server/metrics.h"
-#include "server/modes.h"
-#include "server/prepare.h"
 #include "server/reply.h"
 
 namespace folio::server {
+
+enum class Mode { kNormal, kDevelopment };  // kDevelopment: /reset_prefix_cache
+enum class Tenants { kShared, kByKey };     // kByKey: API keys never share cached blocks
+enum class RequestIds { kHide, kShow };     // X-Request-Id in answers
 
 struct ServiceOptions {
   std::vector<std::string> model_names;  // at least one; the first is said in answers
@@ -35,13 +40,13 @@ struct ServiceOptions {
   std::vector<std::string> allowed_origins = {"*"};
   std::size_t max_queued_requests = 1024;
   engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
-  Normalize normalize = Normalize::kYes;
-  std::uint32_t max_logprobs = kDefaultMaxLogprobs;
+  api::Normalize normalize = api::Normalize::kYes;
+  std::uint32_t max_logprobs = api::kDefaultMaxLogprobs;
   std::size_t stream_interval = 1;  // tokens of an answer in one event, after the first
   Mode mode = Mode::kNormal;
   Tenants tenants = Tenants::kShared;
-  Priorities priorities = Priorities::kRefuse;
-  CachedTokens cached_tokens = CachedTokens::kShow;
+  api::Priorities priorities = api::Priorities::kRefuse;
+  api::CachedTokens cached_tokens = api::CachedTokens::kShow;
   RequestIds request_ids = RequestIds::kShow;
   std::function<void()> on_second_signal;  // ends the process at once
 };
@@ -67,31 +72,29 @@ class Service final : public Handler {
 
   // Serves until a signal has come and every request before it is answered.
   void run(HttpServer& server);
-  std::size_t kv_blocks() const { return kv_blocks_; }
-  std::size_t longest_tokens() const { return longest_tokens_; }
+  const engine::Engine& engine() const { return generator_.engine(); }  // what is immutable of it
 
   void handle(std::shared_ptr<Exchange> exchange, HttpRequest request) override;
   HttpResponse protocol_error(int status, std::string_view message) override;
   void on_signal(int count) override;
 
-  struct Route {
-    std::string_view method, path;
-    enum class Access { kOpen, kKey } access;
+  struct Route : api::Route {
     void (Service::*answer)(const CallPointer&);
   };
   static std::span<const Route> routes();
 
  private:
-  using Made = PreparedRequest;
-  using Body = Checked<std::string>;
+  using Made = api::PreparedRequest;
+  using Body = api::Checked<std::string>;
 
   // Who asks, and for what.
   void identify(Call& call) const;
   bool has_key(Call& call) const;
-  const Route* find_route(const HttpRequest& request, ApiError& error) const;
+  bool is_there(const Route& route) const;  // some are in one mode only
+  const Route* find_route(const HttpRequest& request, api::ApiError& error) const;
 
   void respond(const CallPointer& call, HttpResponse response);
-  void respond(const CallPointer& call, const ApiError& error) { respond(call, error_response(error)); }
+  void respond(const CallPointer& call, const api::ApiError& error) { respond(call, error_response(error)); }
   // `make` runs on the worker thread; what it returns is the answer.
   void respond_later(const CallPointer& call, Body (Service::*make)(const Call&) const);
 
@@ -102,9 +105,9 @@ class Service final : public Handler {
   void models(const CallPointer& call);
   void metrics_text(const CallPointer& call);
   void openapi(const CallPointer& call);
-  void chat(const CallPointer& call) { generate(call, kChat); }
-  void completions(const CallPointer& call) { generate(call, kCompletions); }
-  void embeddings(const CallPointer& call) { generate(call, kEmbeddings); }
+  void chat(const CallPointer& call) { generate(call, api::kChat); }
+  void completions(const CallPointer& call) { generate(call, api::kCompletions); }
+  void embeddings(const CallPointer& call) { generate(call, api::kEmbeddings); }
   void tokenize(const CallPointer& call) { respond_later(call, &Service::tokenize_body); }
   void detokenize(const CallPointer& call) { respond_later(call, &Service::detokenize_body); }
   void render_chat(const CallPointer& call) { respond_later(call, &Service::render_chat_body); }
@@ -113,42 +116,32 @@ class Service final : public Handler {
 
   Body tokenize_body(const Call& call) const;
   Body detokenize_body(const Call& call) const;
-  Body render_chat_body(const Call& call) const { return render_body(call, kChat); }
-  Body render_completions_body(const Call& call) const { return render_body(call, kCompletions); }
-  Body render_body(const Call& call, Endpoint endpoint) const;
+  Body render_chat_body(const Call& call) const { return render_body(call, api::kChat); }
+  Body render_completions_body(const Call& call) const { return render_body(call, api::kCompletions); }
+  Body render_body(const Call& call, api::Endpoint endpoint) const;
 
   // Generations.
-  void generate(const CallPointer& call, Endpoint endpoint);
+  void generate(const CallPointer& call, api::Endpoint endpoint);
   void start(const CallPointer& call, Made made);
   void start_embeddings(const CallPointer& call, Made made);
-  Checked<void> check_queue(std::size_t more) const;
+  api::Checked<void> check_queue(std::size_t more) const;
   std::uint64_t draw_seed();
   void pump();
 
-  ServedModel served() const;
-  std::string model_name(const Request& request) const;
+  api::ServedModel served() const;
+  std::string model_name(const api::Request& request) const;
 
   ServiceOptions options_;
-  std::unique_ptr<engine::Engine> engine_;  // until run()
-  std::size_t kv_blocks_, longest_tokens_;
+  Generator generator_;
   std::int64_t started_s_;
   std::uint64_t next_seed_;
   Metrics metrics_;
   HttpServer* server_ = nullptr;
-  std::unique_ptr<Generator> generator_;
   std::unordered_set<std::shared_ptr<Reply>> replies_;
   std::unordered_set<std::shared_ptr<EmbeddingReply>> embeddings_;
   std::size_t preparing_ = 0;  // generations on the worker thread
   std::atomic<bool> pump_is_due_{false};
   bool draining_ = false;
 };
-
-// The description of the API for /openapi.json.
-struct ApiFacts {
-  std::string version;
-  Mode mode = Mode::kNormal;
-  std::size_t most_logprobs = kDefaultMaxLogprobs, vocabulary = 0;
-};
-[[nodiscard]] std::string openapi_document(const ApiFacts& facts);
 
 }  // namespace folio::server

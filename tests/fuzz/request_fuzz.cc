@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "server/api_error.h"
-#include "server/request.h"
+#include "api/api_error.h"
+#include "api/request.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 

@@ -17,6 +17,7 @@ class Table:
     def __init__(self, text):
         self.levels, self.edges = {}, {}
         self.os, self.allow, self.external, self.simd = [], collections.defaultdict(set), {}, []
+        self.wings = set()
         self.problems = []
         for line in text.splitlines():
             line = line.split("#", 1)[0].strip()
@@ -33,6 +34,8 @@ class Table:
         head, _, tail = rest.partition(":")
         if kind.isdigit():
             self.levels[head], self.edges[head] = int(kind), tail.split()
+        elif kind == "wings":
+            self.wings |= set(rest.split())
         elif kind == "os":
             self.os += rest.split()
         elif kind == "allow":
@@ -49,6 +52,12 @@ def matches(name, patterns):
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
+def wing(file):
+    """The folder of a floor that a file lies in, or None: "bench" for app/bench/plan.h."""
+    parts = file.split("/")
+    return parts[1] if len(parts) > 2 else None
+
+
 def quoted_problem(table, file, target, root):
     """Why `file` (relative to src/) may not include "target", or None."""
     floor, below = file.split("/")[0], target.split("/")[0]
@@ -61,6 +70,8 @@ def quoted_problem(table, file, target, root):
         return "it is not a file of a known floor; write \"floor/file.h\""
     if not (root / "src" / target).exists():
         return "there is no such file under src/"
+    if below == floor and floor in table.wings and wing(file) and wing(target) not in (None, wing(file)):
+        return f"the wings {wing(file)} and {wing(target)} of {floor} do not know each other"
     if below == floor or below in table.edges[floor] or target in table.edges[floor]:
         return None
     if table.levels[below] == table.levels[floor]:

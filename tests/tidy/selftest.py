@@ -62,9 +62,16 @@ class Layers(Repository):
     def test_a_floor_of_the_same_level_may_not(self):
         self.assert_one(self.problems_of("src/kv/x.cc", '#include "weights/c.h"\n'), "one level")
 
-    def test_the_server_sees_one_file_of_the_engine(self):
-        self.assertEqual(self.problems_of("src/server/x.cc", '#include "engine/engine.h"\n'), [])
-        self.assert_one(self.problems_of("src/server/x.cc", '#include "engine/other.h"\n'), "engine/other.h")
+    def test_wings_do_not_know_each_other(self):
+        self.write("src/app/bench/plan.h", "#pragma once\n")
+        self.write("src/app/shared.h", "#pragma once\n")
+        self.assertEqual(self.problems_of("src/app/bench/x.cc", '#include "app/bench/plan.h"\n#include "app/shared.h"\n'), [])
+        self.assertEqual(self.problems_of("src/app/main.cc", '#include "app/bench/plan.h"\n'), [])
+        self.assert_one(self.problems_of("src/app/serve/x.cc", '#include "app/bench/plan.h"\n'), "serve and bench")
+
+    def test_the_api_sees_one_file_of_the_engine(self):
+        self.assertEqual(self.problems_of("src/api/x.cc", '#include "engine/engine.h"\n'), [])
+        self.assert_one(self.problems_of("src/api/x.cc", '#include "engine/other.h"\n'), "engine/other.h")
 
     def test_unknown_folders_and_files(self):
         self.assert_one(self.problems_of("src/kv/x.cc", '#include "b.h"\n'), "known floor")

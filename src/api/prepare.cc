@@ -1,0 +1,196 @@
+#include "api/prepare.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace folio::api {
+namespace {
+
+const char* prompt_field(const Request& request) {
+  if (request.endpoint == kEmbeddings) return "input";
+  return request.endpoint == kChat ? "messages" : "prompt";
+}
+
+ApiError prompt_error(const Request& request, const Error& error) {
+  return {.message = fmt::format("'{}' cannot be used: {}", prompt_field(request), error.message),
+          .param = prompt_field(request)};
+}
+
+void truncate(const ServedModel& served, const Request& request, std::vector<TokenId>& tokens) {
+  if (!request.truncate_prompt_tokens) return;
+  const std::size_t room = served.longest_tokens - (request.endpoint == kEmbeddings ? 0 : 1);
+  const std::size_t keep = std::min(*request.truncate_prompt_tokens, room);
+  if (tokens.size() > keep) tokens.erase(tokens.begin(), tokens.end() - static_cast<std::ptrdiff_t>(keep));
+}
+
+Checked<void> check_length(const ServedModel& served, const Request& request,
+                           const std::vector<TokenId>& tokens) {
+  if (tokens.empty())
+    return refuse_field(prompt_field(request),
+                        "is empty, and this model has no BOS token to begin with; give a text");
+  const std::size_t vocabulary = served.engine.config().vocab;
+  for (const TokenId token : tokens)
+    if (static_cast<std::size_t>(raw(token)) >= vocabulary)
+      return refuse_field(prompt_field(request), "holds token {}, outside the vocabulary of {}", raw(token),
+                          vocabulary);
+  const std::size_t most = served.longest_tokens;
+  const std::size_t answer = request.max_tokens.value_or(1);
+  if (tokens.size() + answer <= most) return {};
+  if (request.endpoint == kEmbeddings)
+    return std::unexpected(ApiError{
+        .message = fmt::format("This model's maximum context length is {} tokens. The input has {}; shorten "
+                               "it, or let truncate_prompt_tokens cut it",
+                               most, tokens.size()),
+        .param = "input",
+        .code = "context_length_exceeded"});
+  const std::string_view field = tokens.size() + 1 > most ? prompt_field(request) : "max_tokens";
+  return std::unexpected(
+      ApiError{.message = fmt::format(
+                   "This model's maximum context length is {} tokens. The prompt has {} and the answer may "
+                   "have {}: {} in all; shorten the prompt or lower max_tokens",
+                   most, tokens.size(), answer, tokens.size() + answer),
+               .param = std::string(field),
+               .code = "context_length_exceeded"});
+}
+
+// More than the API gives is asked for with the whole vocabulary in mind; what that takes is bounded by this.
+constexpr std::size_t kMaxLogprobEntries = std::size_t{1} << 24;
+
+Checked<void> check_logprobs(const ServedModel& served, Request& request,
+                             const std::vector<PreparedPrompt>& prompts) {
+  const char* field = request.endpoint == kChat ? "top_logprobs" : "logprobs";
+  const std::size_t most = served.most_logprobs();
+  std::size_t widest = 0;
+  for (auto& [name, count] :
+       {std::pair{field, &request.logprobs}, std::pair{"prompt_logprobs", &request.prompt_logprobs}}) {
+    if (!*count) continue;
+    const std::size_t asked = **count == kAllLogprobs ? served.engine.config().vocab : **count;
+    if (asked > most)
+      return refuse_field(
+          name, "asks for {} of the most likely tokens; this server gives {} (--max-logprobs)", asked, most);
+    *count = static_cast<std::uint32_t>(asked);
+    if (asked > widest) {
+      widest = asked;
+      field = name;
+    }
+  }
+  if (widest <= kDefaultMaxLogprobs) return {};
+  std::size_t positions = 0;
+  for (const PreparedPrompt& prompt : prompts)
+    positions += prompt.tokens.size() +
+                 request.n * request.max_tokens.value_or(served.longest_tokens - prompt.tokens.size());
+  if (positions <= kMaxLogprobEntries / (widest + 1)) return {};
+  return refuse_field(field,
+                      "asks for {} tokens at up to {} positions; {} in all are the limit: lower max_tokens",
+                      widest, positions, kMaxLogprobEntries);
+}
+
+}  // namespace
+
+Checked<PreparedRequest> prepare_body(const ServedModel& served, Endpoint endpoint, std::string_view body) {
+  FOLIO_ASK(json, parse_json(body));
+  return prepare_request(served, endpoint, json);
+}
+
+Checked<PreparedRequest> prepare_request(const ServedModel& served, Endpoint endpoint, const Json& body) {
+  FOLIO_ASK(request, read_request(endpoint, body, served.sampling));
+  if (request.priority != 0 && served.priorities == Priorities::kRefuse)
+    return refuse_field("priority", "needs --scheduling-policy priority; leave it out");
+  if (endpoint == kEmbeddings) {
+    request.pooling = served.pooling;
+    request.normalize = request.normalize.value_or(served.normalize);
+  }
+  FOLIO_ASK(prompts, prepare(served, request));
+  FOLIO_ASK_STATUS(prepare_sampling(served, request));
+  FOLIO_ASK_STATUS(check_logprobs(served, request, prompts));
+  return PreparedRequest{std::move(request), std::move(prompts)};
+}
+
+Checked<void> check_model(const ServedModel& served, const std::string& name) {
+  if (name.empty() || served.names.empty() || std::ranges::find(served.names, name) != served.names.end())
+    return {};
+  return std::unexpected(ApiError{.status = 404,
+                                  .message = fmt::format("The model {} does not exist; this server has: {}",
+                                                         shown(Json(name)), fmt::join(served.names, ", ")),
+                                  .param = "model",
+                                  .code = "model_not_found"});
+}
+
+Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request) {
+  const auto encoded = served.chat_template.encode(
+      served.engine.tokenizer(),
+      {.messages_json = to_text(request.messages),
+       .documents_json = request.documents,
+       .kwargs_json = request.kwargs,
+       .generation_prompt =
+           request.add_generation_prompt ? text::GenerationPrompt::kAdd : text::GenerationPrompt::kOmit});
+  if (!encoded) return std::unexpected(prompt_error(request, encoded.error()));
+  PreparedPrompt prompt{.tokens = encoded->tokens, .text = encoded->text};
+  const auto bos = served.engine.tokenizer().bos();
+  if (request.add_special_tokens.value_or(false) && bos) prompt.tokens.insert(prompt.tokens.begin(), *bos);
+  truncate(served, request, prompt.tokens);
+  return prompt;
+}
+
+Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& request,
+                                      const Prompt& prompt) {
+  const text::Tokenizer& tokenizer = served.engine.tokenizer();
+  PreparedPrompt made;
+  if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
+    made.tokens = *tokens;
+    if (request.echo) made.text = tokenizer.decode(*tokens, text::SpecialText::kSkip);
+  } else {
+    made.text = std::get<std::string>(prompt);
+    const bool special = request.add_special_tokens.value_or(true);
+    auto tokens_of =
+        tokenizer.encode(made.text, {.special = text::SpecialInput::kParse,
+                                     .add = special ? text::AddTokens::kYes : text::AddTokens::kNo});
+    if (!tokens_of) return std::unexpected(prompt_error(request, tokens_of.error()));
+    made.tokens = std::move(*tokens_of);
+  }
+  truncate(served, request, made.tokens);
+  return made;
+}
+
+Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request) {
+  FOLIO_ASK_STATUS(check_model(served, request.model));
+  const std::size_t width = served.engine.config().hidden;
+  if (request.dimensions && *request.dimensions != width)
+    return refuse_field("dimensions", "is {}, but the model's vectors have {} numbers and are not cut",
+                        *request.dimensions, width);
+  std::vector<PreparedPrompt> prompts;
+  if (request.endpoint == kChat) {
+    FOLIO_ASK(prompt, encode_chat(served, request));
+    prompts.push_back(std::move(prompt));
+  }
+  for (const Prompt& prompt : request.prompts) {
+    FOLIO_ASK(made, encode_prompt(served, request, prompt));
+    prompts.push_back(std::move(made));
+  }
+  for (const PreparedPrompt& prompt : prompts) FOLIO_ASK_STATUS(check_length(served, request, prompt.tokens));
+  return prompts;
+}
+
+// Each word as it begins a text and as it follows others.
+Checked<void> prepare_sampling(const ServedModel& served, Request& request) {
+  const text::Tokenizer& tokenizer = served.engine.tokenizer();
+  for (const std::string& word : request.bad_words)
+    for (const char* before : {"", " "}) {
+      auto tokens =
+          tokenizer.encode(before + word.substr(std::min(word.find_first_not_of(' '), word.size())));
+      if (!tokens) return refuse_field("bad_words", "cannot be used: {}", tokens.error().message);
+      auto& words = request.sampling.bad_words;
+      if (!tokens->empty() && std::ranges::find(words, *tokens) == words.end())
+        words.push_back(std::move(*tokens));
+    }
+  auto valid = request.sampling.validate();
+  if (valid) valid = request.sampling.validate_tokens(served.engine.config().vocab);
+  if (valid) return {};
+  ApiError error{.message = valid.error().message, .param = {}, .code = {}};
+  for (const char* field : {"logit_bias", "allowed_token_ids", "stop_token_ids", "bad_words", "min_tokens"})
+    if (error.message.find(field) != std::string::npos) error.param = field;
+  return std::unexpected(std::move(error));
+}
+
+}  // namespace folio::api

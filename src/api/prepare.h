@@ -1,0 +1,63 @@
+// From a checked request to tokens: template, tokenizer, lengths. Pure; any thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/request.h"
+#include "engine/engine.h"
+
+namespace folio::api {
+
+enum class Priorities { kRefuse, kUse };  // the field `priority`
+
+// What a request is prepared for.
+struct ServedModel {
+  const engine::Engine& engine;             // its immutable part
+  const text::ChatTemplate& chat_template;  // the model's, or another for all requests
+  const std::vector<std::string>& names;    // none: whatever a request says
+  std::size_t longest_tokens;               // of prompt and answer together
+  // What requests mean where they are silent, and what they may ask for.
+  const sampling::SamplingParams& sampling;
+  Priorities priorities = Priorities::kRefuse;
+  std::uint32_t max_logprobs = kDefaultMaxLogprobs;  // or kAllLogprobs
+  engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
+  Normalize normalize = Normalize::kYes;
+
+  // At most so many of the most likely tokens, in numbers.
+  std::size_t most_logprobs() const { return std::min<std::size_t>(max_logprobs, engine.config().vocab); }
+};
+
+struct PreparedPrompt {
+  std::vector<TokenId> tokens;
+  std::string text;  // as rendered or sent; of token ids, what they say
+};
+
+// A body that is ready for the engine.
+struct PreparedRequest {
+  Request request;
+  std::vector<PreparedPrompt> prompts;
+};
+
+// All of it: parse_request(), then everything below. Errors: theirs.
+[[nodiscard]] Checked<PreparedRequest> prepare_request(const ServedModel& served, Endpoint endpoint,
+                                                       const Json& body);
+[[nodiscard]] Checked<PreparedRequest> prepare_body(const ServedModel& served, Endpoint endpoint,
+                                                    std::string_view body);
+
+// Errors: 404 naming the models served.
+[[nodiscard]] Checked<void> check_model(const ServedModel& served, const std::string& name);
+// The conversation as tokens. Errors: those of the template, as 400.
+[[nodiscard]] Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request);
+[[nodiscard]] Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& request,
+                                                    const Prompt& prompt);
+// Checks what the sampling fields say of tokens, and turns bad_words into them. Errors: 400 naming the field.
+[[nodiscard]] Checked<void> prepare_sampling(const ServedModel& served, Request& request);
+// One for each answer. Errors: also 400 for a prompt, or a prompt and max_tokens, that is too long, saying
+// both lengths.
+[[nodiscard]] Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request);
+
+}  // namespace folio::api

@@ -1,0 +1,81 @@
+// What `folio serve` is asked for: by flags, environment and a file, in vLLM's names. Plain data and the
+// table that fills it; knows no command line library.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "api/prepare.h"
+#include "api/request.h"
+#include "api/response_text.h"
+#include "base/result.h"
+#include "engine/options.h"
+#include "engine/request.h"
+#include "server/http_server.h"
+#include "server/service.h"
+
+namespace folio::app {
+
+struct ServeOptions {
+  std::string model;             // empty: the default model
+  engine::EngineOptions engine;  // but for its model and kv_tokens
+  std::optional<std::size_t> kv_bytes, kv_blocks;
+  bool kv_metrics = false;
+  double kv_metrics_share = 0.01;  // counts with kv_metrics only
+  server::HttpOptions http;
+  std::vector<std::string> model_names;  // empty: from the model's file
+  std::vector<std::string> api_keys;
+  std::vector<std::string> allowed_origins = {"*"};
+  std::string chat_template_file;          // empty: the model's
+  std::string generation_config = "auto";  // "auto", "vllm" or a folder
+  std::optional<std::uint64_t> seed;
+  std::size_t max_queued_requests = 1024;
+  engine::Pooling pooling = engine::Pooling::kLast;  // of /v1/embeddings
+  api::Normalize normalize = api::Normalize::kYes;
+  std::uint32_t max_logprobs = api::kDefaultMaxLogprobs;  // or kAllLogprobs
+  std::size_t stream_interval = 1;
+  server::Mode mode = server::Mode::kNormal;
+  server::Tenants tenants = server::Tenants::kShared;
+  api::CachedTokens cached_tokens = api::CachedTokens::kShow;
+  server::RequestIds request_ids = server::RequestIds::kShow;
+  std::vector<std::string> warnings;  // to be said once
+};
+
+// One flag: `--name VALUE`, `name: value` in the file, FOLIO_NAME=value in the environment. A switch has no
+// type; its values are "true" and "false", and --no-name is the second.
+struct ServeFlag {
+  std::string_view name;     // "max-model-len"
+  std::string_view aliases;  // ",-c,--ctx-size", or ",MODEL" for the argument without a name
+  std::string_view type;     // "N", "PATH", "a|b"; "X...": several after one name; empty: a switch
+  std::string help, group;   // an empty group: not in --help
+  // All values of one source, at least one; what a stronger source says replaces them.
+  std::function<Status(std::span<const std::string>)> set;
+};
+// `options` outlives what is returned.
+[[nodiscard]] std::vector<ServeFlag> serve_flags(ServeOptions& options);
+// vLLM's flags that mean nothing on a CPU (accepted with a warning) or are not done yet (refused); part of
+// the above, without a group.
+[[nodiscard]] std::vector<ServeFlag> foreign_flags(ServeOptions& options);
+
+// Name and value, in the order of the command line.
+using Assignments = std::vector<std::pair<std::string, std::string>>;
+
+// The file (--config), then the environment, then the command line: later ones win. Errors: one sentence
+// about the first value that is wrong.
+[[nodiscard]] Result<ServeOptions> resolve_serve(const Assignments& command_line);
+
+// Assignments of a YAML file. Errors: no file, no YAML, anything but scalars and lists of them.
+[[nodiscard]] Result<Assignments> read_config_file(const std::string& path);
+
+// "4096", "1k" = 1000, "1K" = 1024, "25.6k"; also m, g, t. Errors: anything else, fractions of one, 2^53 and
+// more.
+[[nodiscard]] Result<std::size_t> parse_count(std::string_view flag, std::string_view text);
+
+}  // namespace folio::app
