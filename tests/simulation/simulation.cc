@@ -99,6 +99,21 @@ std::vector<Hypothesis> beams_for(const GenerationRequest& request, std::size_t 
   return done;
 }
 
+// The rows that a request wants to see, [first, end): each comes at least once, and more often if it is
+// computed again.
+class WantedRows {
+ public:
+  WantedRows(std::size_t first, std::size_t end) : first_(first), seen_(end - std::min(first, end)) {}
+  void see(std::size_t position) {
+    if (position >= first_ && position - first_ < seen_.size()) seen_[position - first_] = true;
+  }
+  bool all_seen() const { return std::ranges::count(seen_, false) == 0; }
+
+ private:
+  std::size_t first_;
+  std::vector<bool> seen_;
+};
+
 class Simulation {
  public:
   explicit Simulation(std::uint64_t seed) : random_(seed) {
@@ -132,6 +147,7 @@ class Simulation {
     std::shared_ptr<engine::TokenStream> stream;
     std::vector<TokenId> expected;
     std::vector<float> embedding = {};
+    std::shared_ptr<const WantedRows> rows = nullptr;
     FinishReason reason = FinishReason::kLength;  // unless it is cut short
     bool searched = false;                        // by beams
     std::size_t read = 0;
@@ -253,7 +269,10 @@ class Simulation {
     request.max_tokens = 0;
     request.pooling = one_in(2) ? engine::Pooling::kMean : engine::Pooling::kLast;
     request.hidden_from = one_in(2) ? upto(request.prompt.size()) : engine::kNoHidden;
-    request.on_hidden = [this, prompt = request.prompt](std::size_t position, std::span<const float> hidden) {
+    const auto rows = std::make_shared<WantedRows>(request.hidden_from, request.prompt.size());
+    request.on_hidden = [this, rows, prompt = request.prompt](std::size_t position,
+                                                              std::span<const float> hidden) {
+      rows->see(position);
       if (!std::ranges::equal(hidden_after(std::span(prompt).first(position + 1)), hidden))
         fail(fmt::format("another hidden state at position {}", position));
     };
@@ -264,6 +283,7 @@ class Simulation {
                         .stream = job->stream,
                         .expected = {},
                         .embedding = pooled(request),
+                        .rows = rows,
                         .reason = FinishReason::kStop,
                         .has_deadline = request.deadline_ms > 0});
     last_prompt_ = request.prompt;
@@ -285,7 +305,8 @@ class Simulation {
   void submit() {
     GenerationRequest request = random_request();
     if (one_in(10)) return submit_pooled(std::move(request));
-    if (request.choices == 1 && !request.beams && one_in(5)) want_logits(request);
+    std::shared_ptr<const WantedRows> rows;
+    if (request.choices == 1 && !request.beams && one_in(5)) rows = want_logits(request);
     const auto job = engine_->submit(request);
     if (!job) return fail("refused: " + job.error().message);
     life_.forks += request.choices - 1;
@@ -297,6 +318,7 @@ class Simulation {
           {.job = job->id,
            .stream = job->streams[choice],
            .expected = request.beams ? beams[choice].tokens : answer_to(request, choice, context_),
+           .rows = rows,
            .reason = request.beams && beams[choice].ended ? FinishReason::kStop : FinishReason::kLength,
            .searched = request.beams.has_value(),
            .has_deadline = request.deadline_ms > 0});
@@ -305,16 +327,21 @@ class Simulation {
     last_prompt_.insert(last_prompt_.end(), answer.begin(), answer.end());
   }
 
-  // Every row of logits reported must be what the specification says for that position.
-  void want_logits(GenerationRequest& request) {
+  // Every row of logits reported must be what the specification says for that position, and all are reported:
+  // up to that of the last token but one, for the last is only drawn.
+  std::shared_ptr<const WantedRows> want_logits(GenerationRequest& request) {
     request.logits_from = upto(request.prompt.size());
     auto all = std::make_shared<std::vector<TokenId>>(request.prompt);
     const auto answer = answer_to(request, 0, context_);
     all->insert(all->end(), answer.begin(), answer.end());
-    request.on_logits = [this, all](std::size_t position, std::span<const float> logits) {
+    const auto rows =
+        std::make_shared<WantedRows>(request.logits_from, std::max(request.prompt.size(), all->size() - 1));
+    request.on_logits = [this, all, rows](std::size_t position, std::span<const float> logits) {
+      rows->see(position);
       const auto expected = logits_after(std::span(*all).first(position + 1));
       if (!std::ranges::equal(expected, logits)) fail(fmt::format("other logits at position {}", position));
     };
+    return rows;
   }
 
   void check(bool stepped) {
@@ -341,6 +368,8 @@ class Simulation {
     const bool cut = (*delta.finish == FinishReason::kCancelled && answer.cancelled) ||
                      (*delta.finish == FinishReason::kDeadline && answer.has_deadline);
     life_.cancelled += cut ? 1 : 0;
+    if (complete && answer.rows && !answer.rows->all_seen())
+      fail(fmt::format("job {} did not get all the rows that it wants", raw(answer.job)));
     if (!complete && !cut) fail(fmt::format("job {} ended early, for no reason", raw(answer.job)));
   }
 
