@@ -11,42 +11,45 @@ constexpr double kCopyBytesPerMs = 4e6;
 
 }  // namespace
 
-// With something that can hold blocks, which its claims are known by.
+// With something that can hold blocks.
 Sequence& CacheBlocks::opened(SequenceId id) {
   Sequence& s = sequences_.at(id);
-  if (!s.kv) s.kv = cache_.open(s.request.cache_salt, s.likely_length());
-  s.kv->set_label(raw(id));
+  if (!s.kv) s.kv = cache_.open(id, s.request.cache_salt, s.likely_length());
   return s;
 }
 
-// Looking through a prompt costs as much as a match; as long as what it waits for is not there, one look-up
-// does.
 std::optional<SequenceId> CacheBlocks::producer_of(SequenceId id) {
   Sequence& s = opened(id);
-  if (!s.awaited || !cache_.is_pending(*s.awaited)) s.awaited = cache_.awaited(*s.kv, s.reusable());
-  if (!s.awaited) return std::nullopt;
-  return SequenceId{cache_.claimant(*s.awaited).value_or(0)};
+  kv::Claims& claims = cache_.claims();
+  if (!s.awaited || !claims.is_pending(*s.awaited)) s.awaited = claims.awaited(*s.kv, s.reusable());
+  return s.awaited ? claims.claimant(*s.awaited) : std::nullopt;
 }
 
+// A prompt that waits for room asks in every step: it pins nothing until there is.
 Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
   Sequence& s = opened(id);
-  std::size_t found = cache_.match(*s.kv, s.reusable(), s.began ? kv::Matching::kResume : kv::Matching::kNew);
-  const auto fits = [&] {
-    return cache_.missing_blocks(*s.kv, s.tokens.size()) + spare_blocks <= cache_.obtainable_blocks();
-  };
-  // A part of a block is worth less than a start, and than the whole block in the swap area.
-  if (s.swapped || !fits()) {
-    cache_.drop_partial_hit(*s.kv);
-    found = s.kv->computed();
-  }
-  if (!fits()) {
-    cache_.release(*s.kv);
+  const auto fits = [&](std::size_t blocks) { return blocks + spare_blocks <= cache_.obtainable_blocks(); };
+  if (!fits(cache_.blocks_to_start(*s.kv, s.reusable(), s.tokens.size()))) {
+    cache_.touch(*s.kv, s.reusable());
     return {.answer = Opening::Answer::kNoRoom};
   }
+  const std::size_t found = match(s, spare_blocks);
   if (s.swapped) swap_in(s);
-  cache_.claim(*s.kv, s.tokens);
+  cache_.claims().claim(*s.kv, s.tokens);
   if (!s.began) s.stats.cached_tokens = found;
   return {.answer = Opening::Answer::kReady, .computed = s.kv->computed()};
+}
+
+// A part of a block is worth less than a start, and than the whole block in the swap area.
+std::size_t CacheBlocks::match(Sequence& s, std::size_t spare_blocks) {
+  const auto matching = s.began ? kv::Matching::kResume : kv::Matching::kNew;
+  if (!s.swapped) {
+    const std::size_t found = cache_.match(*s.kv, s.reusable(), matching);
+    const std::size_t missing = cache_.missing_blocks(*s.kv, s.tokens.size());
+    if (missing + spare_blocks <= cache_.obtainable_blocks()) return found;
+    cache_.release(*s.kv);
+  }
+  return cache_.match(*s.kv, s.reusable(), matching, kv::Partial::kNo);
 }
 
 // There is room for all its tokens, so there is for those that were computed.

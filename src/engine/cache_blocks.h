@@ -26,6 +26,7 @@ class CacheBlocks final : public scheduler::SequenceBlocks {
 
  private:
   Sequence& opened(SequenceId id);
+  std::size_t match(Sequence& sequence, std::size_t spare_blocks);
   bool swapping_is_faster(const Sequence& sequence) const;
   void swap_in(Sequence& sequence);
 

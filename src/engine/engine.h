@@ -96,7 +96,7 @@ class Engine {
   const kv::KvGeometry& kv_geometry() const { return parts_.cache->geometry(); }
   kv::KvStats kv_stats() const { return parts_.cache->stats(); }
   // Null: none is measured. The thread of step().
-  const kv::BlockResidency* kv_residency() const { return parts_.cache->residency(); }
+  const kv::BlockResidency* kv_residency() const { return parts_.residency.get(); }
   // Forgets what is cached of ended generations. The engine's thread only. kInUse: some are running.
   [[nodiscard]] kv::Reset reset_prefix_cache() { return parts_.cache->reset(); }
   [[nodiscard]] Status check_integrity() const { return parts_.cache->check_integrity(); }

@@ -107,13 +107,10 @@ void Engine::branch_beam(const Sequence& from, Sequence& to) {
   to.tokens = from.tokens;
   to.swapped.reset();
   to.awaited.reset();
-  if (to.kv) {  // else it has not begun
-    parts_.cache->release(*to.kv);
-    parts_.cache->forget_names(*to.kv, to.request.prompt.size());
-  }
+  if (to.kv) parts_.cache->reset(*to.kv, to.request.prompt.size());  // else it has not begun
   if (!scheduler_.runs(to.id)) return;
   if (scheduler_.runs(from.id)) {
-    to.kv = parts_.cache->fork(*from.kv, to.likely_length());
+    to.kv = parts_.cache->fork(*from.kv, to.id, to.likely_length());
   } else {
     parts_.cache->match(*to.kv, to.reusable(), kv::Matching::kResume);
   }

@@ -29,7 +29,7 @@ Status Engine::fill_context(std::string_view salt, std::span<const TokenId> toke
     if (raw(token) < 0 || static_cast<std::uint32_t>(raw(token)) >= config().vocab)
       return fail(ErrorKind::kInvalid, "the context holds token {}, outside the vocabulary of {}", raw(token),
                   config().vocab);
-  kv::SequenceKv kv = cache.open(salt, tokens.size());
+  kv::SequenceKv kv = cache.open(SequenceId{0}, salt, tokens.size());
   const std::size_t first = cache.match(kv, tokens) / geometry.block_tokens();
   if (cache.reserve(kv, tokens.size()) != kv::Reserve::kDone)
     return fail(ErrorKind::kTooLarge, "a context of {} tokens does not fit the {} blocks of the KV cache",

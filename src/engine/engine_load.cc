@@ -1,6 +1,7 @@
 // Engine::load(): everything that happens once.
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "engine/engine.h"
 #include "engine/load_text.h"
@@ -94,6 +95,21 @@ scheduler::StepRates first_guess(const model::Model& model) {
           .attention_ms = std::max(1.0, attention_flops) / 1e7};
 }
 
+// Of a share of the blocks; null for none.
+Result<std::unique_ptr<kv::BlockResidency>> watch_lifetimes(kv::KvCache& cache, double share) {
+  if (share <= 0) return nullptr;
+  const auto now_s = [time = SteadyTime()] { return time.now_ms() / 1000; };
+  try {
+    auto residency = std::make_unique<kv::BlockResidency>(
+        cache.blocks(), kv::ResidencySampling{.share = share, .now_s = now_s});
+    cache.observe(*residency);
+    return residency;
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorKind::kTooLarge, "no memory to measure the lifetimes of {} KV blocks; ask for fewer",
+                cache.blocks());
+  }
+}
+
 }  // namespace
 
 kernels::KvType default_kv_type(kernels::Isa isa) {
@@ -137,23 +153,23 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                         .arithmetic = options.arithmetic,
                                         .quantize = options.quantize,
                                         .context_tokens = context});
-  FOLIO_TRY(cache, kv::KvCache::create(
-                       {.geometry = geometry,
-                        .blocks = choose_blocks(options, geometry, context),
-                        .name_space = std::as_bytes(std::span(space)),
-                        .prefix_caching = options.kv_use == KvUse::kCache ? kv::PrefixCaching::kOn
-                                                                          : kv::PrefixCaching::kOff,
-                        .eviction = options.eviction,
-                        .attention_share = guess.attention_ms / guess.linear_ms,
-                        .swap_blocks = options.swap_bytes / geometry.block_bytes(),
-                        .residency = {.share = options.residency_share,
-                                      .now_s = [time = SteadyTime()] { return time.now_ms() / 1000; }}}));
+  FOLIO_TRY(cache,
+            kv::KvCache::create({.geometry = geometry,
+                                 .blocks = choose_blocks(options, geometry, context),
+                                 .name_space = std::as_bytes(std::span(space)),
+                                 .prefix_caching = options.kv_use == KvUse::kCache ? kv::PrefixCaching::kOn
+                                                                                   : kv::PrefixCaching::kOff,
+                                 .eviction = options.eviction,
+                                 .attention_share = guess.attention_ms / guess.linear_ms,
+                                 .swap_blocks = options.swap_bytes / geometry.block_bytes()}));
+  FOLIO_TRY(residency, watch_lifetimes(*cache, options.residency_share));
   auto cost = std::make_unique<scheduler::CalibratedCost>(guess);
   return assemble({.kernels = kernels,
                    .pool = std::move(pool),
                    .tokenizer = std::move(tokenizer),
                    .chat_template = std::move(chat_template),
                    .model = std::move(model),
+                   .residency = std::move(residency),
                    .cache = std::move(cache),
                    .workspace = std::move(workspace),
                    .time = std::make_unique<SteadyTime>(),

@@ -8,6 +8,7 @@
 #include "engine/options.h"
 #include "engine/time_source.h"
 #include "kernels/kernel_set.h"
+#include "kv/block_residency.h"
 #include "kv/kv_cache.h"
 #include "model/model.h"
 #include "model/workspace.h"
@@ -20,13 +21,15 @@
 namespace folio::engine {
 
 // Requires: the workspace holds scheduling.max_num_batched_tokens rows and scheduling.max_outputs rows of
-// logits; the cache has the model's geometry; no pointer is null.
+// logits; the cache has the model's geometry; no pointer but
+// `residency` is null.
 struct EngineParts {
   const kernels::KernelSet& kernels;
   std::unique_ptr<platform::ThreadPool> pool;
   text::Tokenizer tokenizer;
   text::ChatTemplate chat_template;
   std::unique_ptr<model::Model> model;
+  std::unique_ptr<kv::BlockResidency> residency;  // listens to the cache; null: no lifetimes are measured
   std::unique_ptr<kv::KvCache> cache;
   model::Workspace workspace;
   std::unique_ptr<TimeSource> time;

@@ -127,7 +127,7 @@ void Engine::fork_choices(Sequence& s, std::span<const float> logits) {
     fork.started_ms = s.started_ms;
     fork.stats.cached_tokens = fork.tokens.size();
     fork.history = s.history;
-    fork.kv = parts_.cache->fork(*s.kv, fork.likely_length());
+    fork.kv = parts_.cache->fork(*s.kv, fork.id, fork.likely_length());
     scheduler_.fork(s.id, fork.id, fork.kv->computed(), fork.tokens.size() + 1);
     if (fork.request.deadline_ms > 0) ++with_deadline_;
     sample_token(fork, logits);

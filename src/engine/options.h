@@ -11,7 +11,7 @@
 #include "kernels/isa.h"
 #include "kernels/linear/packed_matrix.h"
 #include "kernels/tensor_type.h"
-#include "kv/evictor.h"
+#include "kv/eviction.h"
 #include "scheduler/scheduler_options.h"
 
 namespace folio::engine {

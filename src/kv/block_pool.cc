@@ -5,25 +5,17 @@
 namespace folio::kv {
 
 BlockRef::~BlockRef() {
-  if (pool_ == nullptr) return;
-  --pool_->loose_pins_;
-  pool_->unpin(id_);
+  if (pool_ != nullptr) pool_->unpin(id_);
 }
 
-BlockRef BlockRef::share() const {
-  FOLIO_CHECK(pool_ != nullptr, "sharing a pin that was moved away");
-  return pool_->pin(id_);
-}
-
-BlockPool::BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener,
-                     std::unique_ptr<Evictor> evictor)
+BlockPool::BlockPool(platform::Arena arena, std::size_t block_bytes, std::unique_ptr<Evictor> evictor)
     : arena_(std::move(arena)),
       block_bytes_(block_bytes),
-      listener_(listener),
       states_(arena_.size() / block_bytes),
       links_(states_.size()),
       free_(links_),
-      cached_(evictor ? std::move(evictor) : make_evictor(Eviction::kLru, states_.size(), 0)) {
+      cached_(std::move(evictor)) {
+  FOLIO_CHECK(cached_ != nullptr, "a pool without an order of eviction");
   FOLIO_CHECK(block_bytes % 64 == 0, "blocks start on cache lines");
   FOLIO_CHECK(states_.size() <= kMaxBlocks, "more blocks than a BlockId counts");
   for (std::size_t block = 0; block < states_.size(); ++block) free_.push_back(static_cast<BlockId>(block));
@@ -32,29 +24,28 @@ BlockPool::BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionLis
 BlockPool::~BlockPool() { FOLIO_CHECK(in_use_blocks() == 0, "a pin outlives its pool"); }
 
 std::optional<BlockRef> BlockPool::acquire() {
-  if (free_.size() == 0) {
-    const BlockId victim = cached_->first();
-    if (victim == kNoBlock) return std::nullopt;
-    listener_.on_evict(victim);
-    forget(victim);
-  }
+  if (free_.size() == 0) return std::nullopt;
   const BlockId block = free_.front();
   free_.erase(block);
   states_[raw(block)].pins = 1;
-  ++loose_pins_;
   return BlockRef(this, block);
 }
 
 BlockRef BlockPool::pin(BlockId block) {
   add_pin(block);
-  ++loose_pins_;
   return BlockRef(this, block);
 }
 
-void BlockPool::keep(BlockId block) {
+void BlockPool::keep(BlockId block, const BlockWorth& worth) {
   State& state = states_[raw(block)];
   FOLIO_CHECK(state.pins > 0 && !state.kept, "only a block in use can become worth keeping, and only once");
   state.kept = true;
+  cached_->keep(block, worth);
+}
+
+void BlockPool::used(BlockId block) {
+  FOLIO_DCHECK(kept(block), "a use of what cannot be found");
+  cached_->used(block);
 }
 
 void BlockPool::forget(BlockId block) {
@@ -80,7 +71,7 @@ void BlockPool::unpin(BlockId block) {
   FOLIO_CHECK(state.pins > 0, "a pin was released twice");
   if (--state.pins > 0) return;
   if (state.kept) {
-    cached_->add(block, listener_.worth(block));
+    cached_->add(block);
   } else {
     free_.push_front(block);
   }
@@ -89,7 +80,6 @@ void BlockPool::unpin(BlockId block) {
 BlockId BlockPool::adopt(BlockRef&& ref) {
   FOLIO_CHECK(ref.pool_ == this, "a pin of another pool, or one that was moved away");
   ref.pool_ = nullptr;
-  --loose_pins_;
   return ref.id_;
 }
 

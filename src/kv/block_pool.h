@@ -5,8 +5,8 @@
 //   free     pins == 0, not kept   on the free list
 //   cached   pins == 0, kept       with the evictor, which says who goes first
 //   in use   pins  > 0             with neither; kept or not
-// `kept` means that somebody (the prefix index) can find the block again; the pool tells the EvictionListener
-// before it takes such a block away.
+// `kept` means that somebody (the prefix index) can find the block again. The pool takes no such block away
+// by itself: it says which should go first, and whoever can find it forgets it.
 //
 // Thread rule: one thread, the engine's. Cost: every operation is O(1) besides the evictor's, and allocates
 // nothing after creation.
@@ -30,8 +30,7 @@ namespace folio::kv {
 
 class BlockPool;
 
-// A pin: while it lives its block is neither evicted nor reused. Move-only; share() makes a second pin in
-// plain sight. The pool outlives it.
+// A pin: while it lives its block is neither evicted nor reused. Move-only. The pool outlives it.
 class BlockRef {
  public:
   BlockRef(BlockRef&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)), id_(other.id_) {}
@@ -43,7 +42,6 @@ class BlockRef {
   ~BlockRef();
 
   BlockId id() const { return id_; }
-  [[nodiscard]] BlockRef share() const;
 
  private:
   friend class BlockPool;
@@ -53,46 +51,34 @@ class BlockRef {
   BlockId id_;
 };
 
-// Told of each cached block just before the pool reuses it.
-class EvictionListener {
- public:
-  virtual void on_evict(BlockId block) = 0;
-  // Asked when a block becomes cached: what would losing it cost?
-  virtual BlockWorth worth(BlockId) const { return {}; }
-
- protected:
-  ~EvictionListener() = default;
-};
-
 class BlockPool {
  public:
-  // Blocks of `block_bytes` over the whole of `arena`, all free. The listener outlives the pool. Without an
-  // evictor the least recently used block goes first.
-  // Requires: block_bytes > 0 and a multiple of 64; at most kMaxBlocks blocks fit into the arena.
   static constexpr std::size_t kMaxBlocks = 0x7FFF'FFFF;
-  BlockPool(platform::Arena arena, std::size_t block_bytes, EvictionListener& listener,
-            std::unique_ptr<Evictor> evictor = nullptr);
+  // Blocks of `block_bytes` over the whole of `arena`, all free.
+  // Requires: block_bytes > 0 and a multiple of 64; at most kMaxBlocks blocks fit into the arena; an evictor.
+  BlockPool(platform::Arena arena, std::size_t block_bytes, std::unique_ptr<Evictor> evictor);
   ~BlockPool();  // Requires: no pin is left.
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
 
-  // A block with unspecified contents: a free one, else the evictor's first, which is lost. nullopt: all
-  // blocks are in use.
+  // A free block, its contents unspecified. nullopt: none is free; forget(first_victim()) makes one.
   [[nodiscard]] std::optional<BlockRef> acquire();
 
   // A pin on a block that is cached or in use. Requires: it is not free.
   [[nodiscard]] BlockRef pin(BlockId block);
 
   // From now on the block is cached, not freed, when its last pin goes. Requires: in use and not kept.
-  void keep(BlockId block);
-  // Takes keep() back; a cached block becomes free. Does not call the listener. Requires: kept.
+  void keep(BlockId block, const BlockWorth& worth);
+  // Somebody found it and goes on from it: it is worth more. Requires: kept.
+  void used(BlockId block);
+  // Takes keep() back; a cached block becomes free, and is the next to be acquired. Requires: kept.
   void forget(BlockId block);
 
   std::size_t blocks() const { return states_.size(); }
   std::size_t free_blocks() const { return free_.size(); }
   std::size_t cached_blocks() const { return cached_->size(); }
   std::size_t in_use_blocks() const { return blocks() - free_blocks() - cached_blocks(); }
-  std::size_t obtainable_blocks() const { return free_blocks() + cached_blocks(); }  // by acquire()
+  std::size_t obtainable_blocks() const { return free_blocks() + cached_blocks(); }
 
   std::uint32_t pins(BlockId block) const { return states_[raw(block)].pins; }
   bool kept(BlockId block) const { return states_[raw(block)].kept; }
@@ -109,9 +95,6 @@ class BlockPool {
   // block. Errors: kInvalid naming the first block that is wrong.
   [[nodiscard]] Status check_integrity() const;
 
-  // Pins held by live BlockRef objects, that is by nobody's table.
-  std::size_t loose_pins() const { return loose_pins_; }
-
  private:
   friend class BlockRef;
   friend class BlockTable;
@@ -127,12 +110,10 @@ class BlockPool {
 
   platform::Arena arena_;
   std::size_t block_bytes_;
-  EvictionListener& listener_;
   std::vector<State> states_;
   std::vector<BlockLink> links_;
   BlockList free_;  // last released first: its memory is committed and may be in a CPU cache
   std::unique_ptr<Evictor> cached_;
-  std::size_t loose_pins_ = 0;
 };
 
 }  // namespace folio::kv

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "kv/kv_observer.h"
 
 namespace folio::kv {
 
@@ -41,13 +42,13 @@ struct ResidencySampling {
   std::function<double()> now_s;  // never goes backwards
 };
 
-class BlockResidency {
+class BlockResidency final : public KvObserver {
  public:
   // Requires: share > 0, a clock.
   BlockResidency(std::size_t blocks, const ResidencySampling& sampling)
       : share_(std::min(1.0, sampling.share)), now_s_(sampling.now_s), watched_(blocks) {}
 
-  void published(BlockId block) {
+  void published(BlockId block, const PrefixKey&) override {
     // Evenly spread: one whenever the sum of shares passes a whole number.
     due_ += share_;
     if (due_ < 1) return;
@@ -55,14 +56,14 @@ class BlockResidency {
     const double now = now_s_();
     watched_[raw(block)] = {.published_s = now, .used_s = now, .is_watched = true};
   }
-  void used(BlockId block) {
+  void used(BlockId block) override {
     Watched& watched = watched_[raw(block)];
     if (!watched.is_watched) return;
     const double now = now_s_();
     times_.reuse_gap.add(now - watched.used_s);
     watched.used_s = now;
   }
-  void evicted(BlockId block) {
+  void lost(BlockId block, BlockHash) override {
     Watched& watched = watched_[raw(block)];
     if (!watched.is_watched) return;
     const double now = now_s_();
@@ -70,8 +71,8 @@ class BlockResidency {
     times_.idle_before_eviction.add(now - watched.used_s);
     watched = {};
   }
-  // The cache is emptied by hand: no lifetime ends.
-  void forget_all() { std::ranges::fill(watched_, Watched{}); }
+  // No lifetime ends.
+  void cleared() override { std::ranges::fill(watched_, Watched{}); }
 
   const ResidencyTimes& times() const { return times_; }
 

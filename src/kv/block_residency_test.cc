@@ -16,7 +16,7 @@ std::uint64_t total(const TimeHistogram& histogram) {
 // One published block per 16 tokens, computed and released.
 void run(KvCache& cache, std::int32_t first) {
   const std::vector<TokenId> tokens = testing::token_run(first, 17);
-  SequenceKv sequence = cache.open("", tokens.size());
+  SequenceKv sequence = testing::open(cache, tokens.size());
   cache.match(sequence, tokens);
   ASSERT_EQ(cache.reserve(sequence, tokens.size()), Reserve::kDone);
   cache.commit(sequence, tokens, tokens.size());
@@ -25,14 +25,15 @@ void run(KvCache& cache, std::int32_t first) {
 
 struct Watch {
   double now = 0;
+  BlockResidency residency;
   std::unique_ptr<KvCache> cache;
 
   explicit Watch(double share, std::size_t blocks = 4)
-      : cache(KvCache::create({.geometry = testing::small_geometry(),
-                               .blocks = blocks,
-                               .residency = {.share = share, .now_s = [this] { return now; }}})
-                  .value()) {}
-  const ResidencyTimes& times() const { return cache->residency()->times(); }
+      : residency(blocks, {.share = share, .now_s = [this] { return now; }}),
+        cache(testing::small_cache(blocks)) {
+    cache->observe(residency);
+  }
+  const ResidencyTimes& times() const { return residency.times(); }
 };
 
 TEST(BlockResidency, TimesAreThoseOfTheClock) {
@@ -58,7 +59,7 @@ TEST(BlockResidency, WhoFindsBlocksAndThenWaitsForRoomUsesNone) {
   run(*watch.cache, 0);
   watch.now = 7;
   const std::vector<TokenId> tokens = testing::token_run(0, 17);
-  SequenceKv waiting = watch.cache->open("", tokens.size());
+  SequenceKv waiting = testing::open(*watch.cache, tokens.size());
   for (int step = 0; step < 3; ++step) {
     EXPECT_EQ(watch.cache->match(waiting, tokens), 16u);
     watch.cache->release(waiting);
@@ -102,8 +103,6 @@ TEST(BlockResidency, AResetEndsNoLifetime) {
   EXPECT_GT(total(watch.times().lifetime), 0u);
   EXPECT_EQ(watch.times().lifetime.sum_s, 0) << "blocks of before are not remembered";
 }
-
-TEST(BlockResidency, NoneIsKeptUnlessAskedFor) { EXPECT_EQ(testing::small_cache(4)->residency(), nullptr); }
 
 }  // namespace
 }  // namespace folio::kv

@@ -28,6 +28,8 @@ class BlockTable {
 
   std::span<const BlockId> ids() const { return ids_; }
   std::size_t blocks() const { return ids_.size(); }
+  std::size_t block_tokens() const { return block_tokens_; }
+  std::size_t block_capacity() const { return ids_.capacity(); }  // blocks that it holds without allocating
   std::size_t token_capacity() const { return ids_.size() * block_tokens_; }
 
   void append(BlockRef&& block);

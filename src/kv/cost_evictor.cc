@@ -1,41 +1,30 @@
-#include "kv/evictor.h"
+#include "kv/cost_evictor.h"
 
 #include <algorithm>
 
 #include "base/check.h"
-#include "kv/cost_evictor.h"
-#include "kv/lru_evictor.h"
 
 namespace folio::kv {
-
-std::unique_ptr<Evictor> make_evictor(Eviction eviction, std::size_t blocks, double attention_share) {
-  if (eviction == Eviction::kCost) return std::make_unique<CostEvictor>(blocks, attention_share);
-  return std::make_unique<LruEvictor>(blocks);
-}
-
-std::vector<BlockId> LruEvictor::order() const {
-  std::vector<BlockId> blocks;
-  for (BlockId block = list_.front(); block != kNoBlock; block = list_.next(block)) {
-    FOLIO_CHECK(blocks.size() < list_.size(), "the list of cached blocks does not end");
-    blocks.push_back(block);
-  }
-  return blocks;
-}
 
 CostEvictor::CostEvictor(std::size_t blocks, double attention_share)
     : attention_share_(attention_share), entries_(blocks) {
   heap_.reserve(blocks);
 }
 
-void CostEvictor::add(BlockId block, const BlockWorth& worth) {
+void CostEvictor::keep(BlockId block, const BlockWorth& worth) {
+  Entry& entry = entries_[raw(block)];
+  entry.unused_cost = 1 + attention_share_ * static_cast<double>(worth.first_token);
+  entry.parent = worth.parent;
+}
+
+void CostEvictor::add(BlockId block) {
   Entry& entry = entries_[raw(block)];
   FOLIO_CHECK(entry.place == kNowhere, "a block was cached twice");
-  const double cost =
-      (1 + attention_share_ * static_cast<double>(worth.first_token)) * (1 + static_cast<double>(worth.uses));
+  const double cost = entry.unused_cost * (1 + static_cast<double>(entry.uses));
   entry.score = std::max(clock_ + cost, entry.floor);
   entry.serial = next_serial_++;
-  if (worth.parent != kNoBlock) {
-    Entry& parent = entries_[raw(worth.parent)];
+  if (entry.parent != kNoBlock) {
+    Entry& parent = entries_[raw(entry.parent)];
     parent.floor = std::max(parent.floor, entry.score);
   }
   heap_.push_back(block);

@@ -21,7 +21,9 @@ class CostEvictor final : public Evictor {
  public:
   CostEvictor(std::size_t blocks, double attention_share);
 
-  void add(BlockId block, const BlockWorth& worth) override;
+  void keep(BlockId block, const BlockWorth& worth) override;
+  void used(BlockId block) override { ++entries_[raw(block)].uses; }
+  void add(BlockId block) override;
   void remove(BlockId block) override;
   void forget(BlockId block) override;
   BlockId first() const override { return heap_.empty() ? kNoBlock : heap_.front(); }
@@ -35,6 +37,9 @@ class CostEvictor final : public Evictor {
     double score = 0;
     double floor = 0;  // the largest score of a child added since it holds what it holds
     std::uint64_t serial = 0;
+    double unused_cost = 0;  // of a block that nobody used
+    BlockId parent = kNoBlock;
+    std::uint32_t uses = 0;
     std::uint32_t place = kNowhere;  // in the heap
   };
 

@@ -1,4 +1,7 @@
-// Evictor: which cached block to lose first when room is needed. It orders; the pool takes.
+// Evictor: which cached block to lose first when room is needed. It orders; the cache takes.
+//
+//   keep ---> [ remove ... used ... add ] ---> forget          of one content; between add and remove it is
+//   cached
 //
 // Every order keeps one rule: a block goes before the one it follows (its parent), for without the parent
 // nobody could find it. The cache helps: it gives a parent back after its children, so an order by time has
@@ -8,8 +11,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <memory>
 #include <vector>
 
 #include "base/ids.h"
@@ -17,27 +18,26 @@
 
 namespace folio::kv {
 
-enum class Eviction {
-  kLru,   // the least recently used first
-  kCost,  // what is cheapest to compute again, and was of least use, first
-};
-
-// What losing a block would cost.
+// What losing a block would cost: facts of its content, which never change.
 struct BlockWorth {
   BlockId parent = kNoBlock;
   std::size_t first_token = 0;  // its tokens' position: attention makes later ones dearer to compute again
-  std::uint32_t uses = 0;       // how often others found it
 };
 
 class Evictor {
  public:
   virtual ~Evictor() = default;
 
-  // `block` is cached from now on. Requires: it was not; its cached children were added before it.
-  virtual void add(BlockId block, const BlockWorth& worth) = 0;
+  // `block`, in use, holds something that can be found again. Requires: it did not, or forget() came since.
+  virtual void keep(BlockId block, const BlockWorth& worth) = 0;
+  // A sequence found it and went on from it. Requires: it is kept.
+  virtual void used(BlockId block) = 0;
+  // It is cached from now on. Requires: it is kept and was not cached; its cached children were added before
+  // it.
+  virtual void add(BlockId block) = 0;
   // It is not any more: somebody uses it again. Requires: it was.
   virtual void remove(BlockId block) = 0;
-  // What it held is gone, and with it all that is known of it. Requires: it is not cached.
+  // What it held is gone, and with it all that is known of it. Requires: it is kept and not cached.
   virtual void forget(BlockId block) = 0;
 
   virtual BlockId first() const = 0;  // to go first; kNoBlock: none is cached
@@ -45,9 +45,5 @@ class Evictor {
   // All cached blocks in the order in which they would go, for checks. Cost: O(n log n).
   virtual std::vector<BlockId> order() const = 0;
 };
-
-// `attention_share`: what one token costs to compute for each token before it, where its linear layers cost
-// 1; only for Eviction::kCost.
-std::unique_ptr<Evictor> make_evictor(Eviction eviction, std::size_t blocks, double attention_share);
 
 }  // namespace folio::kv

@@ -1,5 +1,5 @@
 // The orders of eviction: what goes first, and that no order ever strands a block without its parent.
-#include "kv/evictor.h"
+#include "kv/eviction.h"
 
 #include <gtest/gtest.h>
 
@@ -15,21 +15,28 @@ using testing::token_run;
 
 BlockId id(std::uint32_t number) { return BlockId{number}; }
 
+// A block of new contents that were found `uses` times, and that nobody pins any more.
+void cache(Evictor& evictor, BlockId block, const BlockWorth& worth = {}, std::uint32_t uses = 0) {
+  evictor.keep(block, worth);
+  for (std::uint32_t use = 0; use < uses; ++use) evictor.used(block);
+  evictor.add(block);
+}
+
 TEST(Evictor, LruGoesByAge) {
   const auto evictor = make_evictor(Eviction::kLru, 4, 0);
-  for (std::uint32_t block : {2u, 0u, 3u}) evictor->add(id(block), {.uses = block});
+  for (std::uint32_t block : {2u, 0u, 3u}) cache(*evictor, id(block), {}, block);
   evictor->remove(id(2));
-  evictor->add(id(2), {});
+  evictor->add(id(2));
   EXPECT_EQ(evictor->order(), (std::vector{id(0), id(3), id(2)}));
   EXPECT_EQ(evictor->first(), id(0));
 }
 
 TEST(Evictor, CostKeepsWhatIsDearAndUsedButNotForEver) {
   const auto evictor = make_evictor(Eviction::kCost, 8, 0.01);
-  evictor->add(id(0), {.uses = 3});           // 4
-  evictor->add(id(1), {});                    // 1
-  evictor->add(id(2), {.first_token = 200});  // 3
-  evictor->add(id(3), {});                    // 1, later
+  cache(*evictor, id(0), {}, 3);                 // 4
+  cache(*evictor, id(1));                        // 1
+  cache(*evictor, id(2), {.first_token = 200});  // 3
+  cache(*evictor, id(3));                        // 1, later
   EXPECT_EQ(evictor->order(), (std::vector{id(1), id(3), id(2), id(0)}));
   std::vector<BlockId> gone;
   for (std::uint32_t block = 4; block < 40;
@@ -38,7 +45,7 @@ TEST(Evictor, CostKeepsWhatIsDearAndUsedButNotForEver) {
     gone.push_back(victim);
     evictor->remove(victim);
     evictor->forget(victim);
-    evictor->add(victim, {});
+    cache(*evictor, victim);
     if (victim == id(0)) break;
   }
   EXPECT_EQ(gone.back(), id(0));  // four times as dear: it outlives several rounds, then goes
@@ -47,8 +54,9 @@ TEST(Evictor, CostKeepsWhatIsDearAndUsedButNotForEver) {
 
 TEST(Evictor, AParentNeverGoesBeforeItsChildren) {
   const auto evictor = make_evictor(Eviction::kCost, 4, 0);
-  evictor->add(id(1), {.parent = id(0), .uses = 9});
-  evictor->add(id(0), {});
+  evictor->keep(id(0), {});
+  cache(*evictor, id(1), {.parent = id(0)}, 9);
+  evictor->add(id(0));
   EXPECT_EQ(evictor->order(), (std::vector{id(1), id(0)}));
 }
 
@@ -74,7 +82,7 @@ void live(Eviction eviction, std::uint64_t seed) {
       auto tokens = token_run(0, 5 * kBlockTokens);
       for (std::size_t p = random() % 3 * 20; p < tokens.size(); ++p)
         tokens[p] = static_cast<TokenId>(1000 * (random() % 2) + p);
-      open.push_back({cache->open("", 5 * kBlockTokens), tokens, std::nullopt});
+      open.push_back({testing::open(*cache, 5 * kBlockTokens), tokens, std::nullopt});
       static_cast<void>(cache->match(open.back().kv, open.back().tokens));
     } else if (dice < 7) {
       Open& o = open[which];
@@ -86,8 +94,7 @@ void live(Eviction eviction, std::uint64_t seed) {
       o.swapped = cache->swap_out(o.kv);
       if (o.swapped) {
         EXPECT_EQ(o.swapped->computed(), computed);
-        static_cast<void>(cache->match(o.kv, o.tokens, Matching::kResume));
-        cache->drop_partial_hit(o.kv);
+        static_cast<void>(cache->match(o.kv, o.tokens, Matching::kResume, Partial::kNo));
         if (o.kv.computed() <= computed && cache->reserve(o.kv, computed) == Reserve::kDone &&
             cache->swap_in(o.kv, o.tokens, *o.swapped)) {
           EXPECT_EQ(o.kv.computed(), computed);
@@ -123,7 +130,7 @@ TEST(Evictor, CostKeepsASharedPromptThroughAFlood) {
                                   .attention_share = 0.001})
                      .value();
     const auto run = [&](const std::vector<TokenId>& tokens) {
-      SequenceKv sequence = cache->open("", tokens.size());
+      SequenceKv sequence = testing::open(*cache, tokens.size());
       static_cast<void>(cache->match(sequence, tokens));
       testing::advance(*cache, sequence, tokens, tokens.size());
     };
@@ -139,6 +146,28 @@ TEST(Evictor, CostKeepsASharedPromptThroughAFlood) {
     return cache->stats().hit_tokens;
   };
   EXPECT_GT(static_cast<double>(hits(Eviction::kCost)), 1.2 * static_cast<double>(hits(Eviction::kLru)));
+}
+
+// The same through the cache: it is the blocks lost that move the clock.
+TEST(Evictor, ADearBlockOutlivesAFloodButNotEveryFlood) {
+  const auto found_after = [](Eviction eviction, std::int32_t strangers) {
+    auto cache =
+        KvCache::create({.geometry = testing::small_geometry(), .blocks = 8, .eviction = eviction}).value();
+    const auto run = [&](const std::vector<TokenId>& tokens) {
+      SequenceKv sequence = testing::open(*cache, tokens.size());
+      const std::size_t found = cache->match(sequence, tokens);
+      testing::advance(*cache, sequence, tokens, tokens.size());
+      return found;
+    };
+    const auto dear = token_run(0, kBlockTokens + 1);
+    for (int use = 0; use < 6; ++use) run(dear);
+    for (std::int32_t stranger = 1; stranger <= strangers; ++stranger)
+      run(token_run(1000 * stranger, kBlockTokens + 1));
+    return run(dear);
+  };
+  EXPECT_EQ(found_after(Eviction::kLru, 20), 0u);
+  EXPECT_EQ(found_after(Eviction::kCost, 20), kBlockTokens);
+  EXPECT_EQ(found_after(Eviction::kCost, 100), 0u);
 }
 
 }  // namespace

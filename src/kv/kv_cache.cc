@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 #include <new>
+#include <ranges>
 #include <utility>
 
 #include "base/check.h"
@@ -43,86 +44,76 @@ KvCache::KvCache(const KvCacheOptions& options, platform::Arena arena, platform:
       namespace_root_(hash_root(options.name_space, "")),
       prefix_caching_(options.prefix_caching),
       hash_(options.hash),
-      pool_(std::move(arena), geometry_.block_bytes(), *this,
+      pool_(std::move(arena), geometry_.block_bytes(),
             make_evictor(options.eviction, options.blocks, options.attention_share)),
       index_(pool_.blocks(), geometry_.block_tokens()),
       group_(geometry_, index_),
-      swap_(std::move(swap), geometry_.block_bytes()),
-      uses_(pool_.blocks()),
-      first_token_(pool_.blocks()) {
-  hit_.reserve(pool_.blocks());
-  if (options.residency.share > 0) residency_.emplace(pool_.blocks(), options.residency);
-}
+      claims_(prefix_caching_, geometry_, group_, sequences_.pending),
+      swap_(std::move(swap), geometry_.block_bytes()) {}
 
-KvCache::~KvCache() { FOLIO_CHECK(sequences_.empty(), "a sequence outlives its cache"); }
+KvCache::~KvCache() { FOLIO_CHECK(sequences_.all.empty(), "a sequence outlives its cache"); }
 
-SequenceKv KvCache::open(std::string_view salt, std::size_t capacity_tokens) {
+SequenceKv KvCache::open(SequenceId owner, std::string_view salt, std::size_t capacity_tokens) {
   const std::size_t capacity_blocks = std::min(geometry_.blocks_for(capacity_tokens), pool_.blocks());
   const BlockHash root = hash_root(std::as_bytes(std::span(&namespace_root_, 1)), salt);
-  return SequenceKv(*this, BlockTable(pool_, geometry_.block_tokens(), capacity_blocks),
+  return SequenceKv(sequences_, owner, BlockTable(pool_, geometry_.block_tokens(), capacity_blocks),
                     PrefixChain(root, hash_, geometry_.block_tokens(), capacity_blocks));
 }
 
-std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens, Matching matching) {
-  FOLIO_CHECK(sequence.table_.blocks() == 0, "a match starts a sequence");
-  drop_claims(sequence);
+std::size_t KvCache::match(SequenceKv& sequence, std::span<const TokenId> tokens, Matching matching,
+                           Partial partial) {
+  look_up(sequence, tokens);
+  sequence.drop_claims();
   sequence.queried_tokens_ = matching == Matching::kNew ? tokens.size() : 0;
-  sequence.hit_tokens_ = 0;
-  if (tokens.empty() || prefix_caching_ == PrefixCaching::kOff) return 0;
-  group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
-  for (BlockId block : hit_) sequence.table_.append(pool_.pin(block));
-  sequence.published_blocks_ = hit_.size();
-  sequence.computed_ = hit_.size() * geometry_.block_tokens();
-  const auto partial = group_.partial_hit(sequence.chain_, tokens, hit_.size(),
-                                          hit_.empty() ? kNoBlock : hit_.back(), tokens.size() - 1);
-  if (partial) {
-    sequence.table_.append(pool_.pin(partial->block));
-    sequence.computed_ += partial->tokens;
+  for (const FoundBlock& found : sequence.found_) sequence.table_.append(pool_.pin(found.block));
+  sequence.published_blocks_ = sequence.found_.size();
+  sequence.computed_ = sequence.published_blocks_ * geometry_.block_tokens();
+  if (partial == Partial::kYes && can_match(tokens)) {
+    const auto part = group_.partial_hit(sequence.chain_, tokens, sequence.found_, tokens.size() - 1);
+    if (part) {
+      sequence.table_.append(pool_.pin(part->block));
+      sequence.computed_ += part->tokens;
+    }
   }
   sequence.hit_tokens_ = sequence.computed_;
   return sequence.computed_;
 }
 
-void KvCache::drop_partial_hit(SequenceKv& sequence) {
-  give_back(sequence, geometry_.full_blocks(sequence.computed_) * geometry_.block_tokens());
-  sequence.hit_tokens_ = sequence.computed_;
-}
-
-std::optional<BlockHash> KvCache::awaited(SequenceKv& sequence, std::span<const TokenId> tokens) {
-  FOLIO_CHECK(sequence.table_.blocks() == 0, "a sequence waits before it starts");
-  if (tokens.empty() || pending_.size() == 0) return std::nullopt;
-  drop_claims(sequence);
-  group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, hit_);
-  std::optional<BlockHash> last;
-  for (std::size_t blocks = hit_.size() + 1; blocks <= geometry_.full_blocks(tokens.size() - 1); ++blocks) {
-    const BlockHash name = sequence.chain_.at(blocks, tokens);
-    if (!pending_.contains(name)) break;
-    last = name;
+// Whoever waits asks in every step: what an earlier look-up found is not looked up again.
+void KvCache::look_up(SequenceKv& sequence, std::span<const TokenId> tokens) {
+  FOLIO_CHECK(sequence.table_.blocks() == 0, "a match starts a sequence");
+  if (can_match(tokens)) {
+    group_.longest_hit(sequence.chain_, tokens, tokens.size() - 1, sequence.found_);
+  } else {
+    sequence.found_.clear();
   }
-  return last;
 }
 
-void KvCache::claim(SequenceKv& sequence, std::span<const TokenId> tokens) {
-  if (prefix_caching_ == PrefixCaching::kOff) return;
-  drop_claims(sequence);
-  sequence.claimed_blocks_ = geometry_.full_blocks(tokens.size());
-  for (std::size_t block = sequence.published_blocks_; block < sequence.claimed_blocks_; ++block)
-    pending_.claim(sequence.chain_.at(block + 1, tokens),
-                   {.serial = sequence.serial_, .label = sequence.label_});
+bool KvCache::can_match(std::span<const TokenId> tokens) const {
+  return !tokens.empty() && prefix_caching_ == PrefixCaching::kOn;
 }
 
-// The names of claimed blocks are in the chain: claim() computed them, and truncate() drops claims first.
-void KvCache::drop_claims(SequenceKv& sequence) {
-  for (std::size_t block = sequence.published_blocks_; block < sequence.claimed_blocks_; ++block)
-    pending_.drop(sequence.chain_.at(block + 1), sequence.serial_);
-  sequence.claimed_blocks_ = 0;
+std::size_t KvCache::blocks_to_start(SequenceKv& sequence, std::span<const TokenId> tokens,
+                                     std::size_t upto) {
+  look_up(sequence, tokens);
+  const auto& found = sequence.found_;
+  const auto cached =
+      std::ranges::partition_point(found, [&](const FoundBlock& f) { return pool_.pins(f.block) > 0; });
+  const std::size_t needed = geometry_.blocks_for(upto);
+  return needed - std::min(needed, found.size()) + static_cast<std::size_t>(found.end() - cached);
 }
 
-// Whoever waits for room matches in every step; only now is anything read.
+void KvCache::touch(SequenceKv& sequence, std::span<const TokenId> tokens) {
+  look_up(sequence, tokens);
+  for (const FoundBlock& found : sequence.found_ | std::views::reverse)
+    static_cast<void>(pool_.pin(found.block));
+}
+
+// Of what match() found; only now is anything read.
 void KvCache::count_match(SequenceKv& sequence) {
   for (BlockId block : sequence.table_.ids().first(geometry_.full_blocks(sequence.hit_tokens_))) {
-    ++uses_[raw(block)];
-    if (residency_) residency_->used(block);
+    pool_.used(block);
+    for (KvObserver* observer : observers_) observer->used(block);
   }
   if (sequence.hit_tokens_ > 0 && sequence.queried_tokens_ == 0)
     counters_.resumed_tokens += sequence.hit_tokens_;
@@ -150,9 +141,9 @@ Reserve KvCache::reserve(SequenceKv& sequence, std::size_t upto) {
   const bool copy_fits = missing + 1 <= obtainable;
   if (copy && !copy_fits && pool_.pins(sequence.table_.ids()[range.first]) > 1) return Reserve::kNoBlocks;
 
-  for (std::size_t i = 0; i < missing; ++i) append_block(sequence);
+  for (std::size_t i = 0; i < missing; ++i) sequence.table_.append(obtain());
   if (copy && copy_fits) copy_block(sequence, range.first);
-  if (copy && !copy_fits) unpublish(sequence.table_.ids()[range.first]);
+  if (copy && !copy_fits) lose(sequence.table_.ids()[range.first]);
   return Reserve::kDone;
 }
 
@@ -163,25 +154,32 @@ bool KvCache::must_copy(const SequenceKv& sequence) const {
   return begun && sequence.table_.needs_copy(sequence.computed_);
 }
 
-void KvCache::append_block(SequenceKv& sequence) {
-  std::optional<BlockRef> block = pool_.acquire();
-  FOLIO_CHECK(block, "the pool promised a block");
-  sequence.table_.append(std::move(*block));
+// A block to write into. Requires: one is obtainable.
+BlockRef KvCache::obtain() {
+  if (pool_.free_blocks() == 0) {
+    FOLIO_CHECK(pool_.cached_blocks() > 0, "the pool promised a block");
+    lose(pool_.first_victim());
+  }
+  return *pool_.acquire();
+}
+
+// Nobody finds it any more.
+void KvCache::lose(BlockId block) {
+  const BlockHash name = index_.hash(block);
+  index_.erase(block);
+  pool_.forget(block);
+  ++counters_.evicted_blocks;
+  for (KvObserver* observer : observers_) observer->lost(block, name);
 }
 
 void KvCache::copy_block(SequenceKv& sequence, std::size_t index) {
-  std::optional<BlockRef> copy = pool_.acquire();
-  FOLIO_CHECK(copy, "the pool promised a block");
+  BlockRef copy = obtain();
   const BlockId source = sequence.table_.ids()[index];
-  std::memcpy(pool_.data(copy->id()), pool_.data(source), pool_.block_bytes());
-  if (residency_) residency_->used(source);
-  sequence.table_.replace(index, std::move(*copy));
+  std::memcpy(pool_.data(copy.id()), pool_.data(source), pool_.block_bytes());
+  if (pool_.kept(source))
+    for (KvObserver* observer : observers_) observer->used(source);
+  sequence.table_.replace(index, std::move(copy));
   ++counters_.copied_blocks;
-}
-
-void KvCache::unpublish(BlockId block) {
-  pool_.forget(block);
-  on_evict(block);
 }
 
 void KvCache::commit(SequenceKv& sequence, std::span<const TokenId> tokens, std::size_t computed) {
@@ -190,10 +188,17 @@ void KvCache::commit(SequenceKv& sequence, std::span<const TokenId> tokens, std:
   FOLIO_CHECK(computed <= sequence.table_.token_capacity(), "committing tokens that were never reserved");
   FOLIO_CHECK(computed == sequence.computed_ || !must_copy(sequence),
               "a shared block was written without reserve()");
+  FOLIO_DCHECK(continues(sequence, tokens), "other tokens than those that were committed before");
   if (computed > sequence.computed_) count_match(sequence);
   sequence.computed_ = computed;
   if (prefix_caching_ == PrefixCaching::kOff) return;
   while (sequence.published_blocks_ < geometry_.full_blocks(computed)) publish_next_block(sequence, tokens);
+}
+
+// Does `tokens` begin with what the sequence published? Its last block stands for all.
+bool KvCache::continues(const SequenceKv& sequence, std::span<const TokenId> tokens) const {
+  const std::size_t blocks = sequence.published_blocks_;
+  return blocks == 0 || group_.holds(sequence.table_.ids()[blocks - 1], tokens, blocks - 1);
 }
 
 void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> tokens) {
@@ -201,14 +206,12 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
   const BlockId block = sequence.table_.ids()[index];
   const BlockId parent = index == 0 ? kNoBlock : sequence.table_.ids()[index - 1];
   const PrefixKey key = group_.key(sequence.chain_, tokens, index, parent);
-  if (index < sequence.claimed_blocks_) pending_.drop(key.hash, sequence.serial_);
+  if (index < sequence.claimed_blocks_) sequences_.pending.drop(key.hash, sequence.owner_);
   const std::optional<BlockId> resident = index_.find(key);
   if (!resident) {
     index_.insert(key, block);
-    uses_[raw(block)] = 0;
-    first_token_[raw(block)] = static_cast<std::uint32_t>(index * geometry_.block_tokens());
-    pool_.keep(block);
-    if (residency_) residency_->published(block);
+    pool_.keep(block, {.parent = parent, .first_token = index * geometry_.block_tokens()});
+    for (KvObserver* observer : observers_) observer->published(block, key);
   } else if (*resident != block) {  // equal when a fork published it
     sequence.table_.replace(index, pool_.pin(*resident));
     ++counters_.merged_blocks;
@@ -217,28 +220,19 @@ void KvCache::publish_next_block(SequenceKv& sequence, std::span<const TokenId> 
 
 void KvCache::truncate(SequenceKv& sequence, std::size_t tokens) {
   FOLIO_CHECK(tokens <= sequence.computed_, "truncating to more than is computed");
-  give_back(sequence, tokens);
-  sequence.chain_.truncate(geometry_.full_blocks(tokens));
+  sequence.give_back(tokens);
+  sequence.forget_names(tokens);
 }
 
-// The tokens stay what they were, so their names do.
-void KvCache::give_back(SequenceKv& sequence, std::size_t tokens) {
-  drop_claims(sequence);
-  sequence.table_.truncate(tokens);
-  sequence.computed_ = tokens;
-  sequence.published_blocks_ = std::min(sequence.published_blocks_, geometry_.full_blocks(tokens));
+void KvCache::release(SequenceKv& sequence) { sequence.give_back(0); }
+
+void KvCache::reset(SequenceKv& sequence, std::size_t same_tokens) {
+  sequence.give_back(0);
+  sequence.forget_names(same_tokens);
 }
 
-void KvCache::release(SequenceKv& sequence) { give_back(sequence, 0); }
-
-void KvCache::forget_names(SequenceKv& sequence, std::size_t tokens) {
-  FOLIO_CHECK(sequence.table_.blocks() == 0, "blocks that are held have names");
-  drop_claims(sequence);
-  sequence.chain_.truncate(geometry_.full_blocks(tokens));
-}
-
-SequenceKv KvCache::fork(const SequenceKv& sequence, std::size_t capacity_tokens) {
-  SequenceKv child = open("", capacity_tokens);
+SequenceKv KvCache::fork(const SequenceKv& sequence, SequenceId owner, std::size_t capacity_tokens) {
+  SequenceKv child = open(owner, "", capacity_tokens);
   const std::size_t capacity_blocks = std::min(geometry_.blocks_for(capacity_tokens), pool_.blocks());
   child.table_ = sequence.table_.share(geometry_.blocks_for(sequence.computed_), capacity_blocks);
   child.chain_ = sequence.chain_;
@@ -282,7 +276,7 @@ Reset KvCache::reset() {
     index_.erase(block);
     pool_.forget(block);
   }
-  if (residency_) residency_->forget_all();
+  for (KvObserver* observer : observers_) observer->cleared();
   return Reset::kDone;
 }
 
@@ -294,35 +288,12 @@ KvStats KvCache::stats() const {
   stats.in_use_blocks = pool_.in_use_blocks();
   stats.block_bytes = pool_.block_bytes();
   std::size_t entries = 0;
-  for (const SequenceKv* sequence : sequences_) entries += sequence->table_.blocks();
+  for (const SequenceKv* sequence : sequences_.all) entries += sequence->table_.blocks();
+  stats.looked_up_blocks = group_.looked_up();
   stats.saved_blocks = entries - stats.in_use_blocks;
   stats.swap_blocks = swap_.slots();
   stats.free_swap_blocks = swap_.free_slots();
   return stats;
-}
-
-void KvCache::on_evict(BlockId block) {
-  index_.erase(block);
-  if (residency_) residency_->evicted(block);
-  ++counters_.evicted_blocks;
-}
-
-BlockWorth KvCache::worth(BlockId block) const {
-  return {.parent = index_.parent(block), .first_token = first_token_[raw(block)], .uses = uses_[raw(block)]};
-}
-
-void KvCache::enroll(SequenceKv& sequence) {
-  sequence.registry_slot_ = sequences_.size();
-  sequence.serial_ = next_serial_++;
-  sequences_.push_back(&sequence);
-}
-
-void KvCache::leave(SequenceKv& sequence) {
-  release(sequence);
-  SequenceKv* last = sequences_.back();
-  sequences_[sequence.registry_slot_] = last;
-  last->registry_slot_ = sequence.registry_slot_;
-  sequences_.pop_back();
 }
 
 }  // namespace folio::kv

@@ -1,10 +1,11 @@
 // KvCache: the door to everything kept about computed tokens. Nobody else touches pool or index.
 //
 // A sequence's life:
-//   SequenceKv kv = cache.open(salt, context);
-//   cache.awaited(kv, prompt)                somebody computes a block of it right now: wait, ask again
+//   SequenceKv kv = cache.open(id, salt, context);
+//   cache.claims().awaited(kv, prompt)       another sequence computes a block of it right now: wait, ask
+//   again cache.blocks_to_start(kv, prompt, upto)  is there room? Nothing is pinned yet; wait, ask again
 //   cache.match(kv, prompt);                 blocks already computed, by anyone, ever; pinned
-//   cache.claim(kv, prompt);                 others wait for the blocks that this sequence will compute
+//   cache.claims().claim(kv, prompt);        others wait for the blocks that this sequence will compute
 //   repeat  cache.reserve(kv, upto)          room for tokens [computed, upto), writable by this sequence
 //   alone
 //           ... the model writes K and V through kv.blocks() ...
@@ -13,21 +14,19 @@
 //
 // Three rules make it simple:
 // 1. A published block is never written. Whoever must write into one, or into one that a fork shares, gets a
-// copy.
+//    copy.
 // 2. One block per content. When two sequences computed the same block, the second to commit adopts the
-// first's and
-//    gives its own back: results do not depend on who computed them (batch invariance), so no query can tell,
-//    and no byte is spent twice.
+//    first's and gives its own back: results do not depend on who computed them (batch invariance), so no
+//    query can tell, and no byte is spent twice.
 // 3. So a table's published blocks are each other's parents in the index. A sequence pins a block together
-// with all
-//    before it and releases the last first; least-recently-released order alone therefore evicts children
-//    before parents, and every entry of the index can be reached from its root.
+//    with all before it and releases the last first; least-recently-released order alone therefore evicts
+//    children before parents, and every entry of the index can be reached from its root.
 //
 // A pool of geometry.blocks_for(n) blocks is always enough for one sequence of n tokens that is alone.
 //
 // Thread rule: one thread, the engine's. Errors: "no room" is an answer; misuse is a bug and CHECKed.
-// Cost: per block touched, O(block_tokens) for its name, once in its sequence's life; nothing allocates
-// between open() and the sequence's end.
+// Cost: per block touched, O(block_tokens) for its name and to find it, once in its sequence's life as long
+// as it stays; nothing allocates between open() and the sequence's end.
 #pragma once
 
 #include <cstddef>
@@ -41,10 +40,11 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "kv/block_pool.h"
-#include "kv/block_residency.h"
+#include "kv/claims.h"
+#include "kv/eviction.h"
 #include "kv/kv_geometry.h"
 #include "kv/kv_group.h"
-#include "kv/pending_prefixes.h"
+#include "kv/kv_observer.h"
 #include "kv/prefix_hash.h"
 #include "kv/prefix_index.h"
 #include "kv/sequence_kv.h"
@@ -52,13 +52,14 @@
 
 namespace folio::kv {
 
-enum class PrefixCaching { kOn, kOff };  // kOff: nothing enters the index, every match is empty
 enum class Reserve { kDone, kNoBlocks };
 enum class Reset { kDone, kInUse };
 enum class Matching {
   kNew,     // counts as a query of the prefix cache
   kResume,  // a sequence looks for what is left of its own: counts as resumed
 };
+// Whether match() takes a part of one more block after the full ones.
+enum class Partial { kYes, kNo };
 
 struct KvCacheOptions {
   KvGeometry geometry;
@@ -70,7 +71,6 @@ struct KvCacheOptions {
   Eviction eviction = Eviction::kLru;
   double attention_share = 0;   // see make_evictor()
   std::size_t swap_blocks = 0;  // room in RAM for what preempted sequences give up
-  ResidencySampling residency = {};
 };
 
 struct KvStats {
@@ -82,17 +82,18 @@ struct KvStats {
   std::size_t saved_blocks = 0;  // that would be in use too, if no sequence shared any
   std::size_t swap_blocks = 0, free_swap_blocks = 0;
   // Since creation:
-  std::uint64_t queried_tokens = 0;  // given to match() by sequences that went on to compute something
-  std::uint64_t hit_tokens = 0;      // of those, found: K and V are read, not computed
-  std::uint64_t resumed_tokens = 0;  // found by sequences that had lost their blocks
-  std::uint64_t evicted_blocks = 0;  // lost to make room
-  std::uint64_t copied_blocks = 0;   // by copy-on-write
-  std::uint64_t merged_blocks = 0;   // computed twice at the same time, kept once
+  std::uint64_t queried_tokens = 0;    // given to match() by sequences that went on to compute something
+  std::uint64_t hit_tokens = 0;        // of those, found: K and V are read, not computed
+  std::uint64_t resumed_tokens = 0;    // found by sequences that had lost their blocks
+  std::uint64_t looked_up_blocks = 0;  // that the index was asked for, whole or a part
+  std::uint64_t evicted_blocks = 0;    // lost to make room
+  std::uint64_t copied_blocks = 0;     // by copy-on-write
+  std::uint64_t merged_blocks = 0;     // computed twice at the same time, kept once
   std::uint64_t forks = 0;
   std::uint64_t swapped_out_blocks = 0, swapped_in_blocks = 0;
 };
 
-class KvCache final : private EvictionListener {
+class KvCache {
  public:
   // Takes blocks * block_bytes of address space (committed as blocks are first used) and the metadata.
   // Errors: kInvalid for no blocks, kTooLarge for more than can be addressed or than the machine gives.
@@ -106,35 +107,35 @@ class KvCache final : private EvictionListener {
   // The blocks' memory: block b is at [b * block_bytes, (b + 1) * block_bytes), laid out as KvGeometry says.
   std::span<std::byte> memory() const { return pool_.memory(); }
 
-  // A new, empty sequence. Sequences of different salts never share. Allocates; nothing later does while the
-  // sequence stays within `capacity_tokens`.
-  [[nodiscard]] SequenceKv open(std::string_view salt, std::size_t capacity_tokens);
+  // From now on `observer` hears what enters and leaves the index. It outlives the cache's last operation.
+  void observe(KvObserver& observer) { observers_.push_back(&observer); }
+
+  // A new, empty sequence, whose claims are known by `owner`. Sequences of different salts never share.
+  // Allocates; nothing later does while the sequence stays within `capacity_tokens`.
+  [[nodiscard]] SequenceKv open(SequenceId owner, std::string_view salt, std::size_t capacity_tokens);
+
+  // Who computes which blocks right now.
+  Claims& claims() { return claims_; }
 
   // Pins the longest resident prefix of `tokens` and returns its length in tokens. Never all of `tokens`: the
   // last one must be computed for its logits. After the full blocks a part of one more may be found; that
   // block is pinned too, and copied when reserve() makes room behind the part (as any block that others may
-  // read). Statistics count a match when its sequence first commits: only then was anything read.
-  // Requires: `sequence` is empty; `tokens` begins with what earlier calls were given.
-  std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens,
-                    Matching matching = Matching::kNew);
-
-  // Somebody is computing the block after what match() would find: the name of the last block of `tokens`
-  // that somebody claims. is_pending() tells when it is there, or given up. nullopt: there is nothing to wait
-  // for. Requires: `sequence` is empty. Cost: that of match().
-  std::optional<BlockHash> awaited(SequenceKv& sequence, std::span<const TokenId> tokens);
-  bool is_pending(BlockHash block) const { return pending_.contains(block); }
-  // The label() of the sequence that claims the block; nullopt: nobody does.
-  std::optional<std::uint64_t> claimant(BlockHash block) const { return pending_.owner(block); }
-
-  // This sequence will compute the full blocks of `tokens` that are not published yet. A claim ends with the
-  // block's publication, or with truncate() or release(). Allocates.
-  void claim(SequenceKv& sequence, std::span<const TokenId> tokens);
-
-  // Lets go of a part of a block that match() found, so that a pool which is exactly full suffices.
-  void drop_partial_hit(SequenceKv& sequence);
+  // read). Partial::kNo takes full blocks only. Statistics count a match when its sequence first commits:
+  // only then was anything read. Requires: `sequence` is empty; `tokens` begins with what earlier calls were
+  // given.
+  std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens, Matching matching = Matching::kNew,
+                    Partial partial = Partial::kYes);
 
   // Blocks that must still be obtained until `sequence` holds tokens [0, upto), a copy included.
   std::size_t missing_blocks(const SequenceKv& sequence, std::size_t upto) const;
+  // Asked before match(), which then pins nothing in vain: the obtainable blocks that would be taken by the
+  // time `sequence` holds tokens [0, upto), those to be obtained and those that match() finds and nobody pins
+  // now. There is room if obtainable_blocks() are as many. Requires: as match(). Cost: looks up only what
+  // came since the last look-up; O(log blocks) else.
+  std::size_t blocks_to_start(SequenceKv& sequence, std::span<const TokenId> tokens, std::size_t upto);
+  // For one that waits for room: what match() would find counts as used last, so that it is still there when
+  // there is room. Requires: as match(). Cost: that of its pins, no look-up but of what came since the last.
+  void touch(SequenceKv& sequence, std::span<const TokenId> tokens);
 
   // Makes tokens [computed, upto) writable: appends blocks, evicting cached ones if need be, and copies the
   // block that computed() falls into if it is shared or published. All or nothing: kNoBlocks changes nothing.
@@ -151,14 +152,14 @@ class KvCache final : private EvictionListener {
   void truncate(SequenceKv& sequence, std::size_t tokens);
 
   // A second sequence with the same past, sharing every block; the first of the two to write into a shared
-  // block copies it. Costs no block now. Allocates.
-  [[nodiscard]] SequenceKv fork(const SequenceKv& sequence, std::size_t capacity_tokens);
+  // block copies it. Claims stay with the first. Costs no block now. Allocates.
+  [[nodiscard]] SequenceKv fork(const SequenceKv& sequence, SequenceId owner, std::size_t capacity_tokens);
 
   // Gives all blocks back: published ones stay cached, the others are free. The sequence is empty, as after
   // open(), but for the names of its tokens: whoever waits and asks again does not hash its prompt again.
   void release(SequenceKv& sequence);
-  // Other tokens than those before follow the first `tokens` from now on. Requires: `sequence` is empty.
-  void forget_names(SequenceKv& sequence, std::size_t tokens);
+  // The same, and from now on other tokens than those before may follow the first `same_tokens`.
+  void reset(SequenceKv& sequence, std::size_t same_tokens);
 
   // Copies the computed tokens that only this sequence holds into the swap area, and releases its blocks.
   // nullopt, and nothing happens: the area has too little room, or nothing is computed.
@@ -172,8 +173,6 @@ class KvCache final : private EvictionListener {
   [[nodiscard]] Reset reset();
 
   KvStats stats() const;
-  // Null: none is sampled.
-  const BlockResidency* residency() const { return residency_ ? &*residency_ : nullptr; }
 
   // Proves in O(blocks) that every block is exactly one of free, cached and in use, that pins equal the
   // entries of all tables, that index and blocks agree, and that children leave before parents. Errors:
@@ -181,23 +180,17 @@ class KvCache final : private EvictionListener {
   [[nodiscard]] Status check_integrity() const;
 
  private:
-  friend class SequenceKv;
-
   KvCache(const KvCacheOptions& options, platform::Arena arena, platform::Arena swap);
 
-  void on_evict(BlockId block) override;
-  BlockWorth worth(BlockId block) const override;
-  void enroll(SequenceKv& sequence);
-  void leave(SequenceKv& sequence);
-
+  bool can_match(std::span<const TokenId> tokens) const;
+  void look_up(SequenceKv& sequence, std::span<const TokenId> tokens);
   bool must_copy(const SequenceKv& sequence) const;
-  void append_block(SequenceKv& sequence);
+  BlockRef obtain();
+  void lose(BlockId block);
   void copy_block(SequenceKv& sequence, std::size_t index);
-  void unpublish(BlockId block);
-  void drop_claims(SequenceKv& sequence);
-  void give_back(SequenceKv& sequence, std::size_t tokens);
   void count_match(SequenceKv& sequence);
   void publish_next_block(SequenceKv& sequence, std::span<const TokenId> tokens);
+  bool continues(const SequenceKv& sequence, std::span<const TokenId> tokens) const;
 
   Status check_tables() const;
   Status check_table(const SequenceKv& sequence) const;
@@ -210,15 +203,11 @@ class KvCache final : private EvictionListener {
   BlockPool pool_;
   PrefixIndex index_;
   KvGroup group_;
-  PendingPrefixes pending_;
-  std::uint64_t next_serial_ = 1;
+  OpenSequences sequences_;
+  Claims claims_;
   SwapArea swap_;
-  std::vector<std::uint32_t> uses_;         // of each block, since it was published: hits by others
-  std::vector<std::uint32_t> first_token_;  // of each published block
-  std::optional<BlockResidency> residency_;
-  std::vector<SequenceKv*> sequences_;  // all that are open
-  std::vector<BlockId> hit_;            // scratch of match()
-  KvStats counters_;                    // only the "since creation" part
+  std::vector<KvObserver*> observers_;
+  KvStats counters_;  // only the "since creation" part
 };
 
 }  // namespace folio::kv

@@ -12,8 +12,8 @@ TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
   auto cache = testing::small_cache(12);
   const auto tokens = testing::token_run(0, 100);
   const auto others = testing::token_run(500, 100);
-  SequenceKv first = cache->open("", 100);
-  SequenceKv second = cache->open("", 100);
+  SequenceKv first = testing::open(*cache, 100);
+  SequenceKv second = testing::open(*cache, 100);
   const std::size_t before = folio::testing::allocations;
   for (int turn = 0; turn < 3; ++turn) {
     cache->match(first, tokens);
@@ -23,8 +23,7 @@ TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
     ASSERT_TRUE(testing::advance(*cache, first, others, 50));
     cache->match(second, others);
     ASSERT_TRUE(testing::advance(*cache, second, others, 100));
-    cache->release(first);
-    cache->forget_names(first, 0);
+    cache->reset(first, 0);
     cache->release(second);
   }
   EXPECT_EQ(folio::testing::allocations - before, 0);

@@ -16,7 +16,7 @@ Status KvCache::check_integrity() const {
 // index.
 Status KvCache::check_tables() const {
   std::vector<std::uint32_t> entries(pool_.blocks(), 0);
-  for (const SequenceKv* sequence : sequences_) {
+  for (const SequenceKv* sequence : sequences_.all) {
     FOLIO_TRY_STATUS(check_table(*sequence));
     for (BlockId block : sequence->blocks()) ++entries[raw(block)];
   }

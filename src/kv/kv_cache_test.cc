@@ -8,7 +8,9 @@ namespace folio::kv {
 namespace {
 
 using testing::advance;
+using testing::fork;
 using testing::kBlockTokens;
+using testing::open;
 using testing::small_cache;
 using testing::states_are_right;
 using testing::token_run;
@@ -29,7 +31,7 @@ void expect_counts(const KvCache& cache, std::size_t free, std::size_t cached, s
 TEST(KvCache, SecondTurnFindsTheFirst) {
   auto cache = small_cache(8);
   const auto tokens = token_run(0, 60);
-  SequenceKv first = cache->open("", 64);
+  SequenceKv first = open(*cache, 64);
   EXPECT_EQ(cache->match(first, tokens), 0);
   ASSERT_TRUE(advance(*cache, first, tokens, 60));
   EXPECT_EQ(first.published_blocks(), 3);
@@ -37,7 +39,7 @@ TEST(KvCache, SecondTurnFindsTheFirst) {
   cache->release(first);
   expect_counts(*cache, 5, 3, 0);  // the partial block holds nothing that could be found again
 
-  SequenceKv second = cache->open("", 64);
+  SequenceKv second = open(*cache, 64);
   EXPECT_EQ(cache->match(second, tokens), 48);
   EXPECT_TRUE(states_are_right(*cache, second, tokens));
   expect_counts(*cache, 5, 0, 3);
@@ -46,10 +48,10 @@ TEST(KvCache, SecondTurnFindsTheFirst) {
   EXPECT_EQ(cache->stats().queried_tokens, 120);
   EXPECT_EQ(cache->stats().hit_tokens, 48);
 
-  SequenceKv gave_up = cache->open("", 64);
+  SequenceKv gave_up = open(*cache, 64);
   EXPECT_EQ(cache->match(gave_up, tokens), 48);
   cache->release(gave_up);
-  SequenceKv resumed = cache->open("", 64);
+  SequenceKv resumed = open(*cache, 64);
   EXPECT_EQ(cache->match(resumed, tokens, Matching::kResume), 48);
   ASSERT_TRUE(advance(*cache, resumed, tokens, 60));
   EXPECT_EQ(cache->stats().queried_tokens, 120);
@@ -60,13 +62,13 @@ TEST(KvCache, SecondTurnFindsTheFirst) {
 TEST(KvCache, NeverFindsTheWholePrompt) {
   auto cache = small_cache(8);
   const auto tokens = token_run(0, 32);
-  SequenceKv first = cache->open("", 64);
+  SequenceKv first = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, first, tokens, 32));
-  SequenceKv second = cache->open("", 64);
+  SequenceKv second = open(*cache, 64);
   EXPECT_EQ(cache->match(second, tokens), 31);  // of the second block all but the last token
-  SequenceKv third = cache->open("", 64);
+  SequenceKv third = open(*cache, 64);
   EXPECT_EQ(cache->match(third, token_run(0, 33)), 32);
-  SequenceKv fourth = cache->open("", 64);
+  SequenceKv fourth = open(*cache, 64);
   EXPECT_EQ(cache->match(fourth, {}), 0);
   expect_sound(*cache);
 }
@@ -74,10 +76,10 @@ TEST(KvCache, NeverFindsTheWholePrompt) {
 TEST(KvCache, StopsAtTheFirstDifference) {
   auto cache = small_cache(8);
   auto tokens = token_run(0, 64);
-  SequenceKv first = cache->open("", 64);
+  SequenceKv first = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, first, tokens, 64));
   tokens[20] = TokenId{999};  // in block 1; blocks 2 and 3 hold the same tokens after another past
-  SequenceKv second = cache->open("", 64);
+  SequenceKv second = open(*cache, 64);
   EXPECT_EQ(cache->match(second, tokens), 20);
   EXPECT_TRUE(states_are_right(*cache, second, tokens));
   ASSERT_TRUE(advance(*cache, second, tokens, 64));  // into a copy
@@ -92,14 +94,16 @@ TEST(KvCache, OfSeveralBeginningsTheLongestIsTaken) {
   for (std::size_t common : {3u, 9u, 6u}) {
     auto tokens = token_run(0, 32);
     tokens[16 + common] = TokenId{500};
-    SequenceKv sequence = cache->open("", 64);
+    SequenceKv sequence = open(*cache, 64);
     static_cast<void>(cache->match(sequence, tokens));
     ASSERT_TRUE(advance(*cache, sequence, tokens, 32));
   }
-  SequenceKv sequence = cache->open("", 64);
+  SequenceKv sequence = open(*cache, 64);
   EXPECT_EQ(cache->match(sequence, token_run(0, 40)), 16 + 9);
-  cache->drop_partial_hit(sequence);
-  EXPECT_EQ(sequence.computed(), 16);
+  EXPECT_EQ(sequence.blocks().size(), 2);
+  cache->release(sequence);
+  EXPECT_EQ(cache->match(sequence, token_run(0, 40), Matching::kNew, Partial::kNo), 16);
+  EXPECT_EQ(sequence.blocks().size(), 1);
   expect_sound(*cache);
 }
 
@@ -108,19 +112,22 @@ TEST(KvCache, FollowersWaitForWhoComputesTheirPrefix) {
   const auto tokens = token_run(0, 60);
   auto other_end = tokens;
   other_end[40] = TokenId{700};  // two full blocks in common
-  SequenceKv producer = cache->open("", 64), follower = cache->open("", 64), stranger = cache->open("b", 64);
-  EXPECT_EQ(cache->awaited(producer, tokens), std::nullopt);
+  SequenceKv producer = cache->open(SequenceId{7}, "", 64);
+  SequenceKv follower = open(*cache, 64), stranger = open(*cache, 64, "b");
+  EXPECT_EQ(cache->claims().awaited(producer, tokens), std::nullopt);
   EXPECT_EQ(cache->match(producer, tokens), 0);
-  cache->claim(producer, tokens);
-  const auto name = cache->awaited(follower, other_end);
+  cache->claims().claim(producer, tokens);
+  const auto name = cache->claims().awaited(follower, other_end);
   ASSERT_TRUE(name.has_value());
-  EXPECT_EQ(cache->awaited(stranger, tokens), std::nullopt);  // of another tenant
+  EXPECT_EQ(cache->claims().claimant(*name), SequenceId{7});
+  EXPECT_EQ(cache->claims().awaited(stranger, tokens), std::nullopt);  // of another tenant
   ASSERT_TRUE(advance(*cache, producer, tokens, 20));
-  EXPECT_TRUE(cache->is_pending(*name));  // the first block is there; it is the second they wait for
-  EXPECT_EQ(cache->awaited(follower, other_end), name);
+  EXPECT_TRUE(cache->claims().is_pending(*name));  // the first block is there; it is the second they wait for
+  EXPECT_EQ(cache->claims().awaited(follower, other_end), name);
   ASSERT_TRUE(advance(*cache, producer, tokens, 32));
-  EXPECT_FALSE(cache->is_pending(*name));
-  EXPECT_EQ(cache->awaited(follower, other_end), std::nullopt);
+  EXPECT_FALSE(cache->claims().is_pending(*name));
+  EXPECT_EQ(cache->claims().claimant(*name), std::nullopt);
+  EXPECT_EQ(cache->claims().awaited(follower, other_end), std::nullopt);
   EXPECT_EQ(cache->match(follower, other_end), 32);
 }
 
@@ -136,72 +143,142 @@ TEST(KvCache, AWaitingPromptIsNamedOnce) {
   const auto tokens = token_run(0, 50 * kBlockTokens + 3);
   auto elsewhere = tokens;
   elsewhere[20] = TokenId{7};
-  SequenceKv producer = cache->open("", tokens.size());
+  SequenceKv producer = open(*cache, tokens.size());
   static_cast<void>(cache->match(producer, tokens));
-  cache->claim(producer, tokens);
+  cache->claims().claim(producer, tokens);
   ASSERT_TRUE(advance(*cache, producer, tokens, 30 * kBlockTokens));
 
-  SequenceKv waiting = cache->open("", tokens.size());
+  SequenceKv waiting = open(*cache, tokens.size());
   names_made = 0;
-  for (int step = 0; step < 5; ++step) EXPECT_TRUE(cache->awaited(waiting, tokens).has_value());
+  for (int step = 0; step < 5; ++step) EXPECT_TRUE(cache->claims().awaited(waiting, tokens).has_value());
   EXPECT_EQ(names_made, 50u);
   cache->release(producer);
   for (int step = 0; step < 5; ++step) {
-    EXPECT_EQ(cache->awaited(waiting, tokens), std::nullopt);
+    EXPECT_EQ(cache->claims().awaited(waiting, tokens), std::nullopt);
     EXPECT_EQ(cache->match(waiting, tokens), 30 * kBlockTokens);
-    cache->drop_partial_hit(waiting);
     cache->release(waiting);
   }
   EXPECT_EQ(cache->match(waiting, tokens), 30 * kBlockTokens);
-  cache->claim(waiting, tokens);
+  cache->claims().claim(waiting, tokens);
   EXPECT_EQ(names_made, 50u);
   cache->release(waiting);
 
-  cache->forget_names(waiting, 20);  // another token follows
+  cache->reset(waiting, 20);  // another token follows
   EXPECT_EQ(cache->match(waiting, elsewhere), kBlockTokens + 4);
-  cache->claim(waiting, elsewhere);
+  cache->claims().claim(waiting, elsewhere);
   EXPECT_EQ(names_made, 50u + 49u);
+}
+
+// Who waits for room asks in every step: what it found once is looked up no more, as long as it is there.
+TEST(KvCache, AWaitingPromptIsLookedUpOnce) {
+  auto cache = small_cache(64);
+  const auto tokens = token_run(0, 50 * kBlockTokens + 3);
+  {
+    SequenceKv first = open(*cache, tokens.size());
+    ASSERT_TRUE(advance(*cache, first, tokens, 40 * kBlockTokens));
+  }
+  SequenceKv waiting = open(*cache, tokens.size());
+  auto looked_up = [&, before = std::uint64_t{0}]() mutable {
+    const std::uint64_t now = cache->stats().looked_up_blocks;
+    return now - std::exchange(before, now);
+  };
+  looked_up();
+  EXPECT_EQ(cache->blocks_to_start(waiting, tokens, tokens.size()), 11u + 40u);
+  EXPECT_EQ(looked_up(), 41u);
+  for (int step = 0; step < 10; ++step) {
+    EXPECT_EQ(cache->blocks_to_start(waiting, tokens, tokens.size()), 11u + 40u);
+    cache->touch(waiting, tokens);
+  }
+  EXPECT_EQ(looked_up(), 20u);  // the first block that is not there, each time
+  expect_counts(*cache, 24, 40, 0);
+
+  SequenceKv reader = open(*cache, tokens.size());  // pins some of them, and computes one more
+  EXPECT_EQ(cache->match(reader, tokens), 40 * kBlockTokens);
+  EXPECT_EQ(cache->blocks_to_start(waiting, tokens, tokens.size()), 11u);
+  ASSERT_TRUE(advance(*cache, reader, tokens, 41 * kBlockTokens));
+  looked_up();
+  EXPECT_EQ(cache->blocks_to_start(waiting, tokens, tokens.size()), 10u);
+  EXPECT_EQ(looked_up(), 2u);
+  cache->truncate(reader, 20 * kBlockTokens);
+  EXPECT_EQ(cache->blocks_to_start(waiting, tokens, tokens.size()), 10u + 21u);
+
+  cache->release(reader);
+  SequenceKv needy = open(*cache, 40 * kBlockTokens);  // takes the end of what was found
+  ASSERT_EQ(cache->reserve(needy, 33 * kBlockTokens), Reserve::kDone);
+  looked_up();
+  EXPECT_EQ(cache->blocks_to_start(waiting, tokens, tokens.size()), 20u + 31u);
+  EXPECT_EQ(looked_up(), 1u);
+  EXPECT_EQ(cache->match(waiting, tokens), 31 * kBlockTokens);
+  EXPECT_TRUE(states_are_right(*cache, waiting, tokens));
+  expect_sound(*cache);
+}
+
+// Of two prefixes that were released once each, the one that somebody waits with goes last.
+TEST(KvCache, WhatAWaitingPromptFoundIsLostLast) {
+  auto cache = small_cache(4);
+  const auto waited_for = token_run(0, 33), other = token_run(500, 33);
+  for (const auto* tokens : {&waited_for, &other}) {
+    SequenceKv sequence = open(*cache, 33);
+    ASSERT_TRUE(advance(*cache, sequence, *tokens, 32));
+  }
+  SequenceKv waiting = open(*cache, 33);
+  cache->touch(waiting, waited_for);
+  SequenceKv needy = open(*cache, 32);
+  ASSERT_EQ(cache->reserve(needy, 32), Reserve::kDone);
+  EXPECT_EQ(cache->match(waiting, waited_for), 32);
+}
+
+TEST(KvCache, WhatWasFoundButCutOffIsNotCountedAsRead) {
+  auto cache = small_cache(8);
+  const auto tokens = token_run(0, 60);
+  SequenceKv first = open(*cache, 64);
+  ASSERT_TRUE(advance(*cache, first, tokens, 60));
+  SequenceKv second = open(*cache, 64);
+  EXPECT_EQ(cache->match(second, tokens), 48);
+  cache->truncate(second, 20);
+  ASSERT_TRUE(advance(*cache, second, tokens, 21));
+  EXPECT_EQ(cache->stats().hit_tokens, 20);
 }
 
 TEST(KvCache, WhatAProducerGivesUpAnotherTakesOver) {
   auto cache = small_cache(16);
   const auto tokens = token_run(0, 60);
-  SequenceKv producer = cache->open("", 64), follower = cache->open("", 64), third = cache->open("", 64);
+  SequenceKv producer = open(*cache, 64), follower = open(*cache, 64), third = open(*cache, 64);
   static_cast<void>(cache->match(producer, tokens));
-  cache->claim(producer, tokens);
-  const auto name = cache->awaited(follower, tokens);
-  ASSERT_TRUE(name && cache->is_pending(*name));
+  cache->claims().claim(producer, tokens);
+  const auto name = cache->claims().awaited(follower, tokens);
+  ASSERT_TRUE(name && cache->claims().is_pending(*name));
   ASSERT_TRUE(advance(*cache, producer, tokens, 20));
   cache->release(producer);
-  EXPECT_FALSE(cache->is_pending(*name));
-  EXPECT_EQ(cache->awaited(follower, tokens), std::nullopt);
+  EXPECT_FALSE(cache->claims().is_pending(*name));
+  EXPECT_EQ(cache->claims().awaited(follower, tokens), std::nullopt);
   EXPECT_EQ(cache->match(follower, tokens), 16);
-  cache->claim(follower, tokens);
-  EXPECT_TRUE(cache->awaited(third, tokens).has_value());
+  cache->claims().claim(follower, tokens);
+  EXPECT_TRUE(cache->claims().awaited(third, tokens).has_value());
   {
     const SequenceKv moved = std::move(follower);  // claims go along
-    EXPECT_TRUE(cache->awaited(third, tokens).has_value());
+    EXPECT_TRUE(cache->claims().awaited(third, tokens).has_value());
   }
-  EXPECT_EQ(cache->awaited(third, tokens), std::nullopt);
+  EXPECT_EQ(cache->claims().awaited(third, tokens), std::nullopt);
 }
 
 TEST(KvCache, SaltsKeepApart) {
   auto cache = small_cache(8);
   const auto tokens = token_run(0, 40);
-  SequenceKv first = cache->open("a", 64);
+  SequenceKv first = open(*cache, 64, "a");
   ASSERT_TRUE(advance(*cache, first, tokens, 40));
-  SequenceKv second = cache->open("b", 64);
+  SequenceKv second = open(*cache, 64, "b");
   EXPECT_EQ(cache->match(second, tokens), 0);
-  SequenceKv third = cache->open("a", 64);
+  SequenceKv third = open(*cache, 64, "a");
   EXPECT_EQ(cache->match(third, tokens), 32);
 }
 
 TEST(KvCache, ReserveIsAllOrNothing) {
   auto cache = small_cache(4);
   const auto tokens = token_run(0, 100);
-  SequenceKv first = cache->open("", 64);
+  SequenceKv first = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, first, tokens, 20));
-  SequenceKv second = cache->open("", 64);
+  SequenceKv second = open(*cache, 64);
   EXPECT_EQ(cache->reserve(second, 33), Reserve::kNoBlocks);
   expect_counts(*cache, 2, 0, 2);
   EXPECT_EQ(cache->reserve(second, 32), Reserve::kDone);
@@ -216,29 +293,29 @@ TEST(KvCache, EvictsTheEndOfTheOldestPrefixFirst) {
   const auto old_tokens = token_run(0, 33);
   const auto new_tokens = token_run(100, 33);
   {
-    SequenceKv old_sequence = cache->open("", 64);
+    SequenceKv old_sequence = open(*cache, 64);
     ASSERT_TRUE(advance(*cache, old_sequence, old_tokens, 32));
   }
   {
-    SequenceKv new_sequence = cache->open("", 64);
+    SequenceKv new_sequence = open(*cache, 64);
     ASSERT_TRUE(advance(*cache, new_sequence, new_tokens, 32));
   }
   expect_counts(*cache, 0, 4, 0);
-  SequenceKv needy = cache->open("", 64);
+  SequenceKv needy = open(*cache, 64);
   ASSERT_EQ(cache->reserve(needy, 16), Reserve::kDone);
   EXPECT_EQ(cache->stats().evicted_blocks, 1);
   expect_sound(*cache);
-  SequenceKv old_again = cache->open("", 64);
+  SequenceKv old_again = open(*cache, 64);
   EXPECT_EQ(cache->match(old_again, old_tokens), 16);
-  SequenceKv new_again = cache->open("", 64);
+  SequenceKv new_again = open(*cache, 64);
   EXPECT_EQ(cache->match(new_again, new_tokens), 32);
 }
 
 TEST(KvCache, BlockComputedTwiceIsKeptOnce) {
   auto cache = small_cache(8);
   const auto tokens = token_run(0, 40);
-  SequenceKv first = cache->open("", 64);
-  SequenceKv second = cache->open("", 64);
+  SequenceKv first = open(*cache, 64);
+  SequenceKv second = open(*cache, 64);
   ASSERT_EQ(cache->reserve(first, 40), Reserve::kDone);
   ASSERT_EQ(cache->reserve(second, 40), Reserve::kDone);
   testing::compute(*cache, first, tokens, 40);
@@ -256,9 +333,9 @@ TEST(KvCache, BlockComputedTwiceIsKeptOnce) {
 TEST(KvCache, ForkSharesAllAndTheFirstWriterCopies) {
   auto cache = small_cache(8);
   auto tokens = token_run(0, 64);
-  SequenceKv parent = cache->open("", 64);
+  SequenceKv parent = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, parent, tokens, 20));
-  SequenceKv child = cache->fork(parent, 64);
+  SequenceKv child = fork(*cache, parent, 64);
   expect_counts(*cache, 6, 0, 2);
 
   auto child_tokens = tokens;
@@ -276,32 +353,32 @@ TEST(KvCache, ForkSharesAllAndTheFirstWriterCopies) {
 TEST(KvCache, ForkInheritsTheSalt) {
   auto cache = small_cache(8);
   const auto tokens = token_run(0, 64);
-  SequenceKv parent = cache->open("tenant", 64);
+  SequenceKv parent = open(*cache, 64, "tenant");
   ASSERT_TRUE(advance(*cache, parent, tokens, 20));
-  SequenceKv child = cache->fork(parent, 64);
+  SequenceKv child = fork(*cache, parent, 64);
   ASSERT_TRUE(advance(*cache, child, tokens, 40));
-  SequenceKv same = cache->open("tenant", 64);
+  SequenceKv same = open(*cache, 64, "tenant");
   EXPECT_EQ(cache->match(same, tokens), 32);
-  SequenceKv other = cache->open("", 64);
+  SequenceKv other = open(*cache, 64);
   EXPECT_EQ(cache->match(other, tokens), 0);
 }
 
 // A match also names blocks that it does not find; a fork may go on differently from there.
 TEST(KvCache, ForkOfAMissedPromptIsFoundByItsOwnTokens) {
   auto cache = small_cache(8);
-  SequenceKv parent = cache->open("", 64);
+  SequenceKv parent = open(*cache, 64);
   EXPECT_EQ(cache->match(parent, token_run(0, 40)), 0);
-  SequenceKv child = cache->fork(parent, 64);
+  SequenceKv child = fork(*cache, parent, 64);
   const auto child_tokens = token_run(500, 40);
   ASSERT_TRUE(advance(*cache, child, child_tokens, 40));
-  SequenceKv reader = cache->open("", 64);
+  SequenceKv reader = open(*cache, 64);
   EXPECT_EQ(cache->match(reader, child_tokens), 32);
 }
 
 TEST(KvCache, WritingIntoAPublishedBlockCopiesIt) {
   auto cache = small_cache(8);
   auto tokens = token_run(0, 40);
-  SequenceKv sequence = cache->open("", 64);
+  SequenceKv sequence = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
   cache->truncate(sequence, 20);
   auto other_tokens = tokens;
@@ -309,7 +386,7 @@ TEST(KvCache, WritingIntoAPublishedBlockCopiesIt) {
   ASSERT_TRUE(advance(*cache, sequence, other_tokens, 40));
   EXPECT_TRUE(states_are_right(*cache, sequence, other_tokens));
 
-  SequenceKv reader = cache->open("", 64);
+  SequenceKv reader = open(*cache, 64);
   EXPECT_EQ(cache->match(reader, tokens), 32);
   EXPECT_TRUE(states_are_right(*cache, reader, tokens));
   expect_sound(*cache);
@@ -319,7 +396,7 @@ TEST(KvCache, WritingIntoAPublishedBlockCopiesIt) {
 TEST(KvCache, LastBlockIsNotSpentOnACopy) {
   auto cache = small_cache(2);
   auto tokens = token_run(0, 32);
-  SequenceKv sequence = cache->open("", 32);
+  SequenceKv sequence = open(*cache, 32);
   ASSERT_TRUE(advance(*cache, sequence, tokens, 32));
   for (std::size_t keep : {31U, 20U, 5U}) {
     cache->truncate(sequence, keep);
@@ -333,7 +410,7 @@ TEST(KvCache, LastBlockIsNotSpentOnACopy) {
 TEST(KvCache, ResetForgetsWhatNobodyUses) {
   auto cache = small_cache(4);
   const auto tokens = token_run(0, 40);
-  SequenceKv sequence = cache->open("", 64);
+  SequenceKv sequence = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
   EXPECT_EQ(cache->reset(), Reset::kInUse);
   cache->release(sequence);
@@ -346,9 +423,9 @@ TEST(KvCache, ResetForgetsWhatNobodyUses) {
 TEST(KvCache, WithoutPrefixCachingNothingIsFound) {
   auto cache = small_cache(8, &hash_link, PrefixCaching::kOff);
   const auto tokens = token_run(0, 40);
-  SequenceKv first = cache->open("", 64);
+  SequenceKv first = open(*cache, 64);
   ASSERT_TRUE(advance(*cache, first, tokens, 40));
-  SequenceKv second = cache->open("", 64);
+  SequenceKv second = open(*cache, 64);
   EXPECT_EQ(cache->match(second, tokens), 0);
   cache->release(first);
   expect_counts(*cache, 8, 0, 0);
@@ -359,7 +436,7 @@ TEST(KvCache, SequencesMayMove) {
   const auto tokens = token_run(0, 40);
   std::vector<SequenceKv> sequences;
   for (int i = 0; i < 4; ++i) {
-    sequences.push_back(cache->open("", 64));
+    sequences.push_back(open(*cache, 64));
     cache->match(sequences.back(), tokens);
     ASSERT_TRUE(advance(*cache, sequences.back(), tokens, 40));
   }
@@ -387,7 +464,7 @@ TEST(KvCache, RefusesImpossibleSizes) {
 TEST(KvCacheDeathTest, MisuseIsABug) {
   auto cache = small_cache(8);
   const auto tokens = token_run(0, 40);
-  SequenceKv sequence = cache->open("", 64);
+  SequenceKv sequence = open(*cache, 64);
   EXPECT_DEATH(cache->commit(sequence, tokens, 1), "never reserved");
   ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
   EXPECT_DEATH((void)cache->match(sequence, tokens), "starts a sequence");
@@ -396,6 +473,24 @@ TEST(KvCacheDeathTest, MisuseIsABug) {
   cache->truncate(sequence, 20);
   EXPECT_DEATH(cache->commit(sequence, tokens, 21), "without reserve");
 }
+
+#ifndef NDEBUG
+TEST(KvCacheDeathTest, TokensThatChangeUnderASequenceAreABug) {
+  auto cache = small_cache(8);
+  auto tokens = token_run(0, 60);
+  SequenceKv sequence = open(*cache, 64);
+  ASSERT_TRUE(advance(*cache, sequence, tokens, 40));
+  ASSERT_EQ(cache->reserve(sequence, 41), Reserve::kDone);
+  tokens[31] = TokenId{-1};
+  EXPECT_DEATH(cache->commit(sequence, tokens, 41), "that were committed before");
+  tokens[31] = TokenId{31};
+  cache->release(sequence);
+  EXPECT_EQ(cache->match(sequence, tokens), 32);
+  cache->release(sequence);
+  tokens[16] = TokenId{-1};
+  EXPECT_DEATH((void)cache->match(sequence, tokens), "that were looked up before");
+}
+#endif
 
 }  // namespace
 }  // namespace folio::kv

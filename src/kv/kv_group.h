@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -30,6 +31,12 @@ struct BlockRange {
   std::size_t end = 0;  // [first, end), indices into a table
 };
 
+// A block that a look-up found: it holds the same as long as the index has it under this stamp.
+struct FoundBlock {
+  BlockId block = kNoBlock;
+  std::uint64_t stamp = 0;
+};
+
 class KvGroup {
  public:
   KvGroup(const KvGeometry& geometry, const PrefixIndex& index) : geometry_(geometry), index_(index) {}
@@ -41,20 +48,28 @@ class KvGroup {
   // none. The key refers to `tokens`. Requires: (index + 1) * block_tokens <= tokens.size().
   PrefixKey key(PrefixChain& chain, std::span<const TokenId> tokens, std::size_t index, BlockId parent) const;
 
-  // What follows the first `blocks` blocks of a table (the last of them is `parent`, kNoBlock for none) and
-  // agrees with `tokens` for a part of a block, but for no more than up to `limit_tokens`. Full attention can
-  // go on anywhere: what a block holds of a token does not depend on those after it.
+  // What follows the blocks `found` and agrees with `tokens` for a part of a block, but for no more than up
+  // to `limit_tokens`. Full attention can go on anywhere: what a block holds of a token does not depend on
+  // those after it.
   std::optional<PartialHit> partial_hit(PrefixChain& chain, std::span<const TokenId> tokens,
-                                        std::size_t blocks, BlockId parent, std::size_t limit_tokens) const;
+                                        std::span<const FoundBlock> found, std::size_t limit_tokens);
 
-  // The resident blocks of the longest prefix of `tokens` that is no longer than `limit_tokens`, in order,
-  // into `hit` (cleared first). Stops at the first block that is not resident.
+  // The resident blocks of the longest prefix of `tokens` that is no longer than `limit_tokens`, in order. Of
+  // `found`, what an earlier call found for a prefix of these tokens, only what is resident still remains; so
+  // only what came since is looked up, and one block more, the first that is not resident.
   void longest_hit(PrefixChain& chain, std::span<const TokenId> tokens, std::size_t limit_tokens,
-                   std::vector<BlockId>& hit) const;
+                   std::vector<FoundBlock>& found);
+
+  // Does the entry `block` hold what the `index`-th block of a table of `tokens` would?
+  bool holds(BlockId block, std::span<const TokenId> tokens, std::size_t index) const;
+
+  // Blocks, whole or a part, that the index was asked for so far.
+  std::uint64_t looked_up() const { return looked_up_; }
 
  private:
   const KvGeometry& geometry_;
   const PrefixIndex& index_;
+  std::uint64_t looked_up_ = 0;
 };
 
 }  // namespace folio::kv

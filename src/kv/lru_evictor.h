@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/check.h"
 #include "kv/evictor.h"
 
 namespace folio::kv {
@@ -11,12 +12,21 @@ class LruEvictor final : public Evictor {
  public:
   explicit LruEvictor(std::size_t blocks) : links_(blocks), list_(links_) {}
 
-  void add(BlockId block, const BlockWorth&) override { list_.push_back(block); }
+  void keep(BlockId, const BlockWorth&) override {}
+  void used(BlockId) override {}
+  void add(BlockId block) override { list_.push_back(block); }
   void remove(BlockId block) override { list_.erase(block); }
   void forget(BlockId) override {}
   BlockId first() const override { return list_.front(); }
   std::size_t size() const override { return list_.size(); }
-  std::vector<BlockId> order() const override;
+  std::vector<BlockId> order() const override {
+    std::vector<BlockId> blocks;
+    for (BlockId block = list_.front(); block != kNoBlock; block = list_.next(block)) {
+      FOLIO_CHECK(blocks.size() < list_.size(), "the list of cached blocks does not end");
+      blocks.push_back(block);
+    }
+    return blocks;
+  }
 
  private:
   std::vector<BlockLink> links_;

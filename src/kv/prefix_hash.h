@@ -49,8 +49,6 @@ class PrefixChain {
   // Forgets the links after the first `blocks`, because the tokens after them may change.
   void truncate(std::size_t blocks);
 
-  BlockHash root() const { return root_; }
-
  private:
   BlockHash root_;
   LinkHash hash_;

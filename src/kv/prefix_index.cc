@@ -65,8 +65,11 @@ void PrefixIndex::insert(const PrefixKey& key, BlockId block) {
   FOLIO_CHECK(key.tokens.size() == block_tokens_, "only full blocks are found again");
   FOLIO_CHECK(key.parent == kNoBlock || contains(key.parent), "a block whose past is not resident");
   BlockId& head = buckets_[bucket(key.hash)];
-  entries_[raw(block)] = {
-      .hash = key.hash, .parent_hash = key.parent_hash, .parent = key.parent, .next = head, .present = true};
+  entries_[raw(block)] = {.hash = key.hash,
+                          .parent_hash = key.parent_hash,
+                          .parent = key.parent,
+                          .next = head,
+                          .stamp = next_stamp_++};
   std::ranges::copy(key.tokens, tokens_.begin() + static_cast<std::ptrdiff_t>(raw(block) * block_tokens_));
   head = block;
   link_sibling(block);
@@ -90,7 +93,7 @@ Status PrefixIndex::check_integrity() const {
       if (raw(block) >= entries_.size() || ++chained > size_)
         return fail(ErrorKind::kInvalid, "prefix index: bucket {} does not end", at);
       const Entry& entry = entries_[raw(block)];
-      if (!entry.present || bucket(entry.hash) != at)
+      if (!contains(block) || bucket(entry.hash) != at)
         return fail(ErrorKind::kInvalid, "prefix index: block {} is in bucket {}, where it does not belong",
                     raw(block), at);
       if (entry.parent != kNoBlock && !contains(entry.parent))
@@ -101,7 +104,8 @@ Status PrefixIndex::check_integrity() const {
         return fail(ErrorKind::kInvalid, "prefix index: block {} holds what another block holds", raw(block));
     }
   }
-  const auto present = static_cast<std::size_t>(std::ranges::count(entries_, true, &Entry::present));
+  const auto absent = static_cast<std::size_t>(std::ranges::count(entries_, 0U, &Entry::stamp));
+  const std::size_t present = entries_.size() - absent;
   if (chained != size_ || present != size_)
     return fail(ErrorKind::kInvalid, "prefix index: {} entries, {} in buckets, {} counted", present, chained,
                 size_);
@@ -115,7 +119,7 @@ Status PrefixIndex::check_siblings() const {
     for (BlockId block = siblings_[at]; block != kNoBlock;
          newer = block, block = entries_[raw(block)].older) {
       const Entry& entry = entries_[raw(block)];
-      if (++linked > size_ || !entry.present || entry.newer != newer || bucket(entry.parent_hash) != at)
+      if (++linked > size_ || !contains(block) || entry.newer != newer || bucket(entry.parent_hash) != at)
         return fail(ErrorKind::kInvalid, "prefix index: block {} is not where its siblings are", raw(block));
     }
   }

@@ -13,6 +13,9 @@
 // in O(1) without tombstones, so the index cannot decay in a long run. A second set of buckets, by the
 // parent's hash, holds the blocks that follow the same prefix (siblings), the newest first.
 //
+// An entry has a stamp, which no other entry ever had: who remembers a block with its stamp can tell in O(1)
+// whether the block still holds what it held, and that all before it do, for they leave after it.
+//
 // Thread rule: the pool's thread. Memory: taken at creation, (block_tokens * 4 + 72) bytes per block.
 // Cost: find, find_partial, insert and erase are O(block_tokens), allocating nothing.
 #pragma once
@@ -29,6 +32,8 @@
 #include "kv/prefix_hash.h"
 
 namespace folio::kv {
+
+enum class PrefixCaching { kOn, kOff };  // kOff: nothing enters the index, every match is empty
 
 // What a full block holds. For the first block of a sequence, parent is kNoBlock and parent_hash the root.
 struct PrefixKey {
@@ -52,9 +57,12 @@ class PrefixIndex {
   PrefixIndex(std::size_t blocks, std::size_t block_tokens);
 
   std::size_t size() const { return size_; }
-  bool contains(BlockId block) const { return entries_[raw(block)].present; }
-  BlockId parent(BlockId block) const { return entries_[raw(block)].parent; }  // Requires: contains(block)
-  std::span<const TokenId> tokens(BlockId block) const;                        // Requires: contains(block)
+  bool contains(BlockId block) const { return stamp(block) != 0; }
+  std::uint64_t stamp(BlockId block) const { return entries_[raw(block)].stamp; }  // 0: it is no entry
+  // Requires: contains(block).
+  BlockHash hash(BlockId block) const { return entries_[raw(block)].hash; }
+  BlockId parent(BlockId block) const { return entries_[raw(block)].parent; }
+  std::span<const TokenId> tokens(BlockId block) const;
 
   std::optional<BlockId> find(const PrefixKey& key) const;
   // Of the blocks that follow the prefix (parent_hash, parent), the one that begins with the most of
@@ -79,7 +87,7 @@ class PrefixIndex {
     BlockId parent = kNoBlock;
     BlockId next = kNoBlock;                     // in its bucket
     BlockId older = kNoBlock, newer = kNoBlock;  // in its parent's bucket
-    bool present = false;
+    std::uint64_t stamp = 0;                     // 0: none
   };
 
   std::size_t bucket(BlockHash hash) const { return hash.value.low & (buckets_.size() - 1); }
@@ -90,6 +98,7 @@ class PrefixIndex {
 
   std::size_t block_tokens_;
   std::size_t size_ = 0;
+  std::uint64_t next_stamp_ = 1;
   std::vector<Entry> entries_;     // one per block of the pool
   std::vector<TokenId> tokens_;    // [blocks, block_tokens]
   std::vector<BlockId> buckets_;   // a power of two, at least as many as blocks

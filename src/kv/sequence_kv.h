@@ -6,21 +6,29 @@
 //   computed   K and V are valid in the table
 //   reserved   blocks are there to be written                        table().token_capacity()
 //
-// Only KvCache changes it. Thread rule: the cache's thread. Ownership: pins its blocks and gives them back
-// when it dies; the cache outlives it. Moving it is cheap and keeps everything.
+// Only KvCache and Claims change it. Thread rule: the cache's thread. Ownership: pins its blocks and gives
+// them back, and its claims up, when it dies; the cache outlives it. Moving it is cheap and keeps everything.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/ids.h"
 #include "kv/block_table.h"
+#include "kv/kv_group.h"
+#include "kv/pending_prefixes.h"
 #include "kv/prefix_hash.h"
 
 namespace folio::kv {
 
-class KvCache;
+class SequenceKv;
+
+// The sequences that are open in one cache, each at its own slot, and the blocks that they are computing.
+struct OpenSequences {
+  std::vector<SequenceKv*> all;
+  PendingPrefixes pending;
+};
 
 class SequenceKv {
  public:
@@ -35,24 +43,30 @@ class SequenceKv {
   std::size_t published_blocks() const { return published_blocks_; }
   std::size_t token_capacity() const { return table_.token_capacity(); }
 
-  // What KvCache::claimant() calls it from its next claim on. 0 at first.
-  void set_label(std::uint64_t label) { label_ = label; }
-
  private:
+  friend class Claims;
   friend class KvCache;
-  SequenceKv(KvCache& cache, BlockTable table, PrefixChain chain);
+  SequenceKv(OpenSequences& home, SequenceId owner, BlockTable table, PrefixChain chain);
 
-  KvCache* cache_;  // null after a move
-  std::size_t registry_slot_ = 0;
+  // Keeps tokens [0, tokens) and gives the other blocks back. The tokens stay what they were, so their names
+  // do.
+  void give_back(std::size_t tokens);
+  // Other tokens than those before may follow the first `tokens`.
+  void forget_names(std::size_t tokens);
+  void drop_claims();
+  std::size_t full_blocks(std::size_t tokens) const { return tokens / table_.block_tokens(); }
+
+  OpenSequences* home_;  // null after a move
+  std::size_t slot_ = 0;
+  SequenceId owner_;  // whom its claims are known by
   BlockTable table_;
   PrefixChain chain_;
+  std::vector<FoundBlock> found_;  // by the last look-up, whether pinned then or not
   std::size_t computed_ = 0;
   std::size_t published_blocks_ = 0;
   std::size_t claimed_blocks_ = 0;  // blocks [published, claimed) are its own claims; 0: none
   std::size_t hit_tokens_ = 0;      // of match(), not yet in the statistics
   std::size_t queried_tokens_ = 0;
-  std::uint64_t serial_ = 0;  // names the owner of claims
-  std::uint64_t label_ = 0;   // the same for others
 };
 
 }  // namespace folio::kv

@@ -75,7 +75,7 @@ Result<Replay> replay(const Trace& trace, std::size_t capacity_blocks, kv::Evict
   std::vector<TokenId> tokens;
   for (const auto& request : trace.requests) {
     name_tokens(request, tokens);
-    kv::SequenceKv kv = cache->open("", tokens.size());
+    kv::SequenceKv kv = cache->open(SequenceId{0}, "", tokens.size());
     result.hit_blocks += cache->match(kv, tokens) / kBlockTokens;
     if (cache->reserve(kv, tokens.size()) == kv::Reserve::kDone) cache->commit(kv, tokens, tokens.size());
   }

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "kv/evictor.h"
+#include "kv/eviction.h"
 
 namespace folio::app {
 
