@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <thread>
 
 #include "engine/engine_testing.h"
@@ -20,6 +21,7 @@ using kernels::KvType;
 using namespace testing_support;
 using test::fixture;
 using test::kModels;
+using test::kStories;
 
 TEST(Exactness, CachedDecodingEqualsRecomputation) {
   for (const std::string& model : kModels)
@@ -286,6 +288,15 @@ TEST(EngineLoad, QuantisesWhileLoading) {
       worst = std::max(worst, static_cast<double>(std::abs(logits[j] - b.logits.at(position)[j])));
   EXPECT_GT(worst, 0);
   EXPECT_LT(worst, 0.5);  // of logits with a standard deviation of 2
+}
+
+TEST(Engine, MeasuresLifetimesOfBlocksWhereAsked) {
+  EXPECT_EQ(load({.model = kStories})->kv_residency(), nullptr);
+  const auto engine = load({.model = kStories, .residency_share = 1});
+  ASSERT_NE(engine->kv_residency(), nullptr);
+  for (int turn = 0; turn < 2; ++turn) generate(*engine, greedy(prompt_of(40, 512), 1), kNoLogits);
+  const auto& gaps = engine->kv_residency()->times().reuse_gap.counts;
+  EXPECT_EQ(std::accumulate(gaps.begin(), gaps.end(), std::uint64_t{0}), 2u);
 }
 
 }  // namespace
