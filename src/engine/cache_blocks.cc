@@ -28,8 +28,8 @@ std::optional<SequenceId> CacheBlocks::producer_of(SequenceId id) {
 // A prompt that waits for room asks in every step: it pins nothing until there is.
 Opening CacheBlocks::open(SequenceId id, std::size_t spare_blocks) {
   Sequence& s = opened(id);
-  const auto fits = [&](std::size_t blocks) { return blocks + spare_blocks <= cache_.obtainable_blocks(); };
-  if (!fits(cache_.blocks_to_start(*s.kv, s.reusable(), s.tokens.size()))) {
+  const std::size_t blocks = cache_.blocks_to_start(*s.kv, s.reusable(), s.tokens.size());
+  if (blocks + spare_blocks > cache_.obtainable_blocks()) {
     cache_.touch(*s.kv, s.reusable());
     return {.answer = Opening::Answer::kNoRoom};
   }

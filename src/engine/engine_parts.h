@@ -21,8 +21,7 @@
 namespace folio::engine {
 
 // Requires: the workspace holds scheduling.max_num_batched_tokens rows and scheduling.max_outputs rows of
-// logits; the cache has the model's geometry; no pointer but
-// `residency` is null.
+// logits; the cache has the model's geometry; no pointer but `residency` is null.
 struct EngineParts {
   const kernels::KernelSet& kernels;
   std::unique_ptr<platform::ThreadPool> pool;

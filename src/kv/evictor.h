@@ -1,7 +1,7 @@
 // Evictor: which cached block to lose first when room is needed. It orders; the cache takes.
 //
-//   keep ---> [ remove ... used ... add ] ---> forget          of one content; between add and remove it is
-//   cached
+//   keep -> used ... add -> remove -> used ... add -> remove -> ... -> forget      the life of one content
+//                    |- cached -|              |- cached -|
 //
 // Every order keeps one rule: a block goes before the one it follows (its parent), for without the parent
 // nobody could find it. The cache helps: it gives a parent back after its children, so an order by time has

@@ -2,12 +2,11 @@
 //
 // A sequence's life:
 //   SequenceKv kv = cache.open(id, salt, context);
-//   cache.claims().awaited(kv, prompt)       another sequence computes a block of it right now: wait, ask
-//   again cache.blocks_to_start(kv, prompt, upto)  is there room? Nothing is pinned yet; wait, ask again
+//   cache.claims().awaited(kv, prompt)       another computes a block of it right now: wait, ask again
+//   cache.blocks_to_start(kv, prompt, upto)  is there room? nothing is pinned yet: wait, ask again
 //   cache.match(kv, prompt);                 blocks already computed, by anyone, ever; pinned
 //   cache.claims().claim(kv, prompt);        others wait for the blocks that this sequence will compute
-//   repeat  cache.reserve(kv, upto)          room for tokens [computed, upto), writable by this sequence
-//   alone
+//   repeat  cache.reserve(kv, upto)          tokens [computed, upto) are writable by this sequence alone
 //           ... the model writes K and V through kv.blocks() ...
 //           cache.commit(kv, tokens, upto)   full blocks enter the index; from here others share them
 //   cache.release(kv)                        blocks stay cached until somebody needs the room
@@ -121,8 +120,8 @@ class KvCache {
   // last one must be computed for its logits. After the full blocks a part of one more may be found; that
   // block is pinned too, and copied when reserve() makes room behind the part (as any block that others may
   // read). Partial::kNo takes full blocks only. Statistics count a match when its sequence first commits:
-  // only then was anything read. Requires: `sequence` is empty; `tokens` begins with what earlier calls were
-  // given.
+  // only then was anything read.
+  // Requires: `sequence` is empty; `tokens` begins with what earlier calls were given.
   std::size_t match(SequenceKv& sequence, std::span<const TokenId> tokens, Matching matching = Matching::kNew,
                     Partial partial = Partial::kYes);
 

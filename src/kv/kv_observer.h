@@ -1,16 +1,14 @@
 // KvObserver: hears of every block that enters the prefix index, is used from there, or leaves it. Whoever
 // keeps books of what is cached (lifetimes, a router's view of this cache) listens; nobody answers.
 //
-//   published(b) -> used(b) ... -> lost(b)          of one content; then block b may be published with
-//   another
-//                                -> cleared()       all at once, by KvCache::reset()
+//   published(b) -> used(b) ... -> lost(b)      the life of one content; then block b may hold another
+//   cleared()                                   all that was there is gone at once, by KvCache::reset()
 //
 // So what is resident is what was published and neither lost nor cleared since. A block is published after
 // its parent and lost before it.
 //
 // Thread rule: called on the cache's thread, in the middle of its operations: an observer calls nothing of
-// the cache, throws nothing, and takes O(1) (a copy of the tokens included) without allocating in a steady
-// state.
+// the cache, throws nothing, and takes O(block_tokens), without allocating once it has what it needs.
 #pragma once
 
 #include "base/ids.h"
