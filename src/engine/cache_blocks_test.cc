@@ -58,26 +58,27 @@ class CacheBlocksTest : public ::testing::Test {
   std::uint64_t looked_up = 0;
 };
 
-// A long prompt that is known for the most part waits for a hundred steps while another computes.
+// A long prompt that is known for the most part waits for a hundred steps, while another grows into the room
+// of what nobody waits for.
 TEST_F(CacheBlocksTest, WhoWaitsForRoomLooksUpOnceAndPinsNothing) {
-  const std::vector<TokenId> prompt = tokens(0, 40 * kBlockTokens);
-  Sequence& before = add(1, tokens(0, 30 * kBlockTokens));
-  ASSERT_EQ(blocks.open(before.id, 0).answer, Opening::Answer::kReady);
-  compute(before, before.tokens.size());
-  cache->release(*before.kv);
-
-  Sequence& running = add(2, tokens(5000, 30 * kBlockTokens));
+  for (std::uint64_t id : {1, 2}) {
+    Sequence& before = add(id, tokens(static_cast<std::int32_t>(id) * 1000, 30 * kBlockTokens));
+    ASSERT_EQ(blocks.open(before.id, 0).answer, Opening::Answer::kReady);
+    compute(before, before.tokens.size());
+    cache->release(*before.kv);
+  }
+  Sequence& running = add(3, tokens(5000, 30 * kBlockTokens));
   ASSERT_EQ(blocks.open(running.id, 0).answer, Opening::Answer::kReady);
-  Sequence& waiting = add(3, prompt);
+  Sequence& waiting = add(4, tokens(1000, 32 * kBlockTokens));  // the blocks released first
   look_ups();
   for (std::size_t step = 0; step < 100; ++step) {
     if (step % 4 == 0) compute(running, (step / 4 + 1) * kBlockTokens);
     EXPECT_EQ(blocks.producer_of(waiting.id), std::nullopt);
-    EXPECT_EQ(blocks.open(waiting.id, 30).answer, Opening::Answer::kNoRoom);
+    ASSERT_EQ(blocks.open(waiting.id, 33).answer, Opening::Answer::kNoRoom);
     EXPECT_LE(look_ups(), step == 0 ? 34u : 3u) << "step " << step;
     EXPECT_EQ(cache->stats().in_use_blocks, running.kv->blocks().size());
   }
-  cache->release(*running.kv);
+  EXPECT_GT(cache->stats().evicted_blocks, 20u);
   const Opening opening = blocks.open(waiting.id, 0);
   EXPECT_EQ(opening.answer, Opening::Answer::kReady);
   EXPECT_EQ(opening.computed, 30 * kBlockTokens) << "it was looked at last, so it was lost last";
