@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/counting_new.h"
 #include "kv/kv_cache.h"
 #include "kv/kv_testing.h"
@@ -12,6 +14,8 @@ TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
   auto cache = testing::small_cache(12);
   const auto tokens = testing::token_run(0, 100);
   const auto others = testing::token_run(500, 100);
+  auto branched = tokens;  // goes on as `others` do
+  std::ranges::copy(others.begin() + 20, others.end(), branched.begin() + 20);
   SequenceKv first = testing::open(*cache, 100);
   SequenceKv second = testing::open(*cache, 100);
   const std::size_t before = folio::testing::allocations;
@@ -20,7 +24,7 @@ TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
     for (std::size_t upto = first.computed() + 1; upto <= 100; ++upto)
       ASSERT_TRUE(testing::advance(*cache, first, tokens, upto));
     cache->truncate(first, 20);
-    ASSERT_TRUE(testing::advance(*cache, first, others, 50));
+    ASSERT_TRUE(testing::advance(*cache, first, branched, 50));
     cache->match(second, others);
     ASSERT_TRUE(testing::advance(*cache, second, others, 100));
     cache->reset(first, 0);
