@@ -86,7 +86,7 @@ double pass(const Work& work, platform::ThreadPool& pool, PanelKernel kernel) {
       for (std::size_t row = 0; row < work.rows; row += kRowBlock) {
         ActivationRows part = work.x;
         part.rows = std::min(kRowBlock, work.rows - row);
-        part.codes += row * part.planes * part.code_stride;
+        part.codes += row * kernels::kCodePlanes * part.code_stride;
         part.scales += row * part.group_stride;
         part.sums += row * part.group_stride;
         part.half_sums += row * part.group_stride * 2;

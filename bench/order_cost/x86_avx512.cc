@@ -49,7 +49,7 @@ template <int R, int C, int D>
 struct FreeTile {
   static void run(const PanelArgs& args, std::size_t row) {
     const std::size_t groups = args.columns / kUnits.columns;
-    const GroupRows<kUnits.columns, 2> x(args, row);
+    const GroupRows<kUnits.columns> x(args, row);
     F32x16 sums[C][R] = {};
     const std::uint8_t* unit = args.panel;
     for (std::size_t first = 0; first < groups; first += kUnits.groups, unit += kUnits.unit_bytes()) {

@@ -146,13 +146,13 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
       },
       "turn wider weights into this type while loading (default as-stored)", compute);
   add_choice(
-      app, "--activations", "mixed|int16|int8|f32",
+      app, "--activations", "mixed|int16|f32",
       [&engine](const std::string& name) {
         engine.arithmetic = kernels::arithmetic_of(name).value_or(engine.arithmetic);
       },
       "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's values "
       "stand "
-      "out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow); mixed and int8 round "
+      "out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow); mixed rounds "
       "what\nmeets bf16 weights to bf16",
       compute);
 }

@@ -70,11 +70,11 @@ TEST(Exactness, AnAbandonedStepDoesNotShow) {
   EXPECT_EQ(output, expected);
 }
 
-// One plane of activations instead of two: other numbers, the same contracts.
-TEST(Exactness, HoldsWithEightBitActivations) {
+// Sixteen bits everywhere instead of where values stand out: other numbers, the same contracts.
+TEST(Exactness, HoldsWithSixteenBitActivations) {
   for (const std::string& model : {kModels[2], kModels[3]}) {
     const EngineOptions options{
-        .model = model, .kv_type = KvType::kF16, .threads = 1, .arithmetic = kernels::Arithmetic::kInt8};
+        .model = model, .kv_type = KvType::kF16, .threads = 1, .arithmetic = kernels::Arithmetic::kInt16};
     const auto request = greedy(prompt_of(150, 256), 12);
     const Output expected = generate(*load(options), request);
     EXPECT_NE(expected.logits, plain(model, KvType::kF16, request).logits) << "the option does nothing";

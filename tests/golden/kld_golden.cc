@@ -162,8 +162,7 @@ Result<std::vector<GoldenLine>> check_against(const KldOptions& options,
 std::vector<GoldenLine> check_divergence(const KldOptions& options) {
   const std::string name = options.model.filename().string();
   const Path rounded[] = {{"mixed activations", Arithmetic::kMixed, options.weights, kMaxDivergence},
-                          {"int16 activations", Arithmetic::kInt16, options.weights, kMaxInt16Divergence},
-                          {"int8 activations", Arithmetic::kInt8, options.weights, {}}};
+                          {"int16 activations", Arithmetic::kInt16, options.weights, kMaxInt16Divergence}};
   auto lines = check_against(options, options.weights, rounded, options.exact);
   if (lines && options.weights) {
     const Path turned[] = {{"weights turned", Arithmetic::kFloat, options.weights, {}}};

@@ -31,8 +31,8 @@ inline constexpr std::size_t kKldSequence = 256;
 
 // One line for each way to round: mean and largest Kullback-Leibler divergence in nats over the positions,
 // how often the most probable token is the same, and the perplexity of the text beside that with float32
-// activations. The production path (mixed) fails above kMaxDivergence, int16 above kMaxInt16Divergence; int8
-// is shown. With `weights` a last line shows what the type costs: float32 activations, the weights so turned
+// activations. The production path (mixed) fails above kMaxDivergence, int16 above kMaxInt16Divergence.
+// With `weights` a last line shows what the type costs: float32 activations, the weights so turned
 // against the weights as stored. Cost: some passes with float32 activations, about a second for every hundred
 // tokens of a model of 135 million weights.
 std::vector<GoldenLine> check_divergence(const KldOptions& options);

@@ -177,13 +177,12 @@ class TestMatrix {
 class TestActivations {
  public:
   TestActivations(std::size_t rows, std::size_t columns, Values kind, Random& random,
-                  kernels::Arithmetic arithmetic = kernels::Arithmetic::kInt8)
+                  kernels::Arithmetic arithmetic = kernels::Arithmetic::kInt16)
       : columns_(columns),
-        planes_(kernels::activation_planes(arithmetic)),
         stride_(columns + 3),
         groups_(kernels::activation_groups(columns)),
         values_(rows * stride_, std::nanf("")),
-        codes_(rows * planes_ * groups_ * 32, 99),  // what is not written is not to be read
+        codes_(rows * kernels::kCodePlanes * groups_ * 32, 99),  // what is not written is not to be read
         wide_(rows * groups_),
         scales_(rows * groups_),
         sums_(rows * groups_),
@@ -195,10 +194,10 @@ class TestActivations {
       for (std::size_t k = 0; k < columns; ++k) values_[row * stride_ + k] = value(kind, random, k);
       kernels::kRowsReference.round_bf16(values_.data() + row * stride_, columns,
                                          bfloats_.data() + row * bfloat_stride_);
-      std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32;
+      std::int8_t* codes = codes_.data() + row * kernels::kCodePlanes * groups_ * 32;
       quantize(values_.data() + row * stride_, columns,
                {.codes = codes,
-                .low = codes + (planes_ - 1) * groups_ * 32,
+                .low = codes + groups_ * 32,
                 .wide = wide_.data() + row * groups_,
                 .scales = scales_.data() + row * groups_,
                 .sums = sums_.data() + row * groups_,
@@ -208,14 +207,13 @@ class TestActivations {
   kernels::ActivationRows rows(std::size_t first, std::size_t count) const {
     return {.values = values_.data() + first * stride_,
             .value_stride = stride_,
-            .codes = codes_.data() + first * planes_ * groups_ * 32,
+            .codes = codes_.data() + first * kernels::kCodePlanes * groups_ * 32,
             .scales = scales_.data() + first * groups_,
             .sums = sums_.data() + first * groups_,
             .half_sums = half_sums_.data() + first * groups_ * 2,
             .code_stride = groups_ * 32,
             .group_stride = groups_,
             .rows = count,
-            .planes = planes_,
             .wide = wide_.data() + first * groups_,
             .bfloats = bfloats_.data() + first * bfloat_stride_,
             .bfloat_stride = bfloat_stride_};
@@ -228,14 +226,14 @@ class TestActivations {
   }
   // What the codes of value k stand for, exactly.
   double held(std::size_t row, std::size_t k) const {
-    const std::int8_t* codes = codes_.data() + row * planes_ * groups_ * 32 + k;
-    const int low = planes_ == 2 && wide_[row * groups_ + k / 32] != 0 ? codes[groups_ * 32] : 0;
-    const int code = planes_ == 2 ? codes[0] * 256 + low : codes[0];
+    const std::int8_t* codes = codes_.data() + row * kernels::kCodePlanes * groups_ * 32 + k;
+    const int low = wide_[row * groups_ + k / 32] != 0 ? codes[groups_ * 32] : 0;
+    const int code = codes[0] * 256 + low;
     return static_cast<double>(scales_[row * groups_ + k / 32]) * code;
   }
 
  private:
-  std::size_t columns_, planes_, stride_, groups_;
+  std::size_t columns_, stride_, groups_;
   std::vector<float> values_;
   std::vector<std::int8_t> codes_;
   std::vector<std::uint8_t> wide_;

@@ -119,15 +119,12 @@ void add_setting_flags(CLI::App* app, BenchOptions& bench) {
   add_choices<Arithmetic>(
       app,
       {.names = "--activations",
-       .type = "mixed|int16|int8|f32",
+       .type = "mixed|int16|f32",
        .help = "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
-               "values stand out; with bf16 weights, as int8: bf16)",
+               "values stand out; with bf16 weights: bf16)",
        .group = group,
        .target = bench.arithmetic},
-      {{"mixed", Arithmetic::kMixed},
-       {"int16", Arithmetic::kInt16},
-       {"int8", Arithmetic::kInt8},
-       {"f32", Arithmetic::kFloat}});
+      {{"mixed", Arithmetic::kMixed}, {"int16", Arithmetic::kInt16}, {"f32", Arithmetic::kFloat}});
   add_numbers<int>(app,
                    {.names = "-t,--threads",
                     .type = "N",

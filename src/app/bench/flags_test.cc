@@ -53,7 +53,7 @@ TEST(BenchFlags, ListsReplaceTheDefaults) {
                                       "--kv-cache-dtype",
                                       "auto,bf16,f32",
                                       "--activations",
-                                      "int8,int16,f32",
+                                      "mixed,int16,f32",
                                       "-t",
                                       "1,2",
                                       "-r",
@@ -67,7 +67,7 @@ TEST(BenchFlags, ListsReplaceTheDefaults) {
   EXPECT_THAT(options.streams, ElementsAre(1u, 8u, 64u));
   EXPECT_THAT(options.shared_prefix, ElementsAre(SharedPrefix::kOn, SharedPrefix::kOff));
   EXPECT_THAT(options.kv_types, ElementsAre(std::nullopt, kernels::KvType::kBF16, kernels::KvType::kF32));
-  EXPECT_THAT(options.arithmetic, ElementsAre(kernels::Arithmetic::kInt8, kernels::Arithmetic::kInt16,
+  EXPECT_THAT(options.arithmetic, ElementsAre(kernels::Arithmetic::kMixed, kernels::Arithmetic::kInt16,
                                               kernels::Arithmetic::kFloat));
   EXPECT_THAT(options.threads, ElementsAre(1, 2));
   EXPECT_EQ(options.repetitions, 21u);

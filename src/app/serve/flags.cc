@@ -289,11 +289,11 @@ void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
       {"threads", ",-t", "N", "default 0: as many as affinity and cgroup allow", group,
        count_to("threads", {0, 256}, [&o](std::size_t n) { o.engine.threads = static_cast<int>(n); })});
   flags.push_back(
-      {"activations", "", "mixed|int16|int8|f32",
+      {"activations", "", "mixed|int16|f32",
        "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
-       "values stand out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow); mixed and "
-       "int8 round what\nmeets bf16 weights to bf16",
-       group, choice_to("activations", "mixed|int16|int8|f32", [&o](const std::string& name) {
+       "values stand out; int16 is the most exact and\ndoubles the work of a prompt; f32 is slow); mixed "
+       "rounds what\nmeets bf16 weights to bf16",
+       group, choice_to("activations", "mixed|int16|f32", [&o](const std::string& name) {
          o.engine.arithmetic = kernels::arithmetic_of(name).value_or(o.engine.arithmetic);
        })});
 }

@@ -20,7 +20,7 @@ ActivationRows rows_from(const ActivationRows& x, std::size_t first, std::size_t
   if (part.values != nullptr) part.values += first * x.value_stride;
   if (part.bfloats != nullptr) part.bfloats += first * x.bfloat_stride;
   if (part.codes == nullptr) return part;
-  part.codes += first * x.planes * x.code_stride;
+  part.codes += first * kCodePlanes * x.code_stride;
   part.scales += first * x.group_stride;
   part.sums += first * x.group_stride;
   part.half_sums += first * x.group_stride * 2;
@@ -67,28 +67,22 @@ Result<platform::Arena> interleaved(std::size_t bytes) {
 
 }  // namespace
 
-auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize) {
-  switch (arithmetic) {
-    case Arithmetic::kMixed:
-      return kernels.quantize_mixed;
-    case Arithmetic::kInt16:
-      return kernels.quantize16;
-    default:
-      return kernels.quantize;
-  }
+auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize_mixed) {
+  FOLIO_CHECK(arithmetic != Arithmetic::kFloat, "float arithmetic quantises nothing");
+  return arithmetic == Arithmetic::kInt16 ? kernels.quantize16 : kernels.quantize_mixed;
 }
 
 Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns,
                                             Arithmetic arithmetic) {
   QuantizedRows rows;
-  const std::size_t planes = rows.planes_ = activation_planes(arithmetic);
   rows.arithmetic_ = arithmetic;
+  if (arithmetic == Arithmetic::kFloat) return rows;
   // A line more than whole lines: at a power of two the rows of a tile would lie in one set of the
   // first-level cache.
   rows.code_stride_ = (max_columns + 63) / 64 * 64 + 64;
   rows.group_stride_ = activation_groups(max_columns);
   const std::size_t groups = max_rows * rows.group_stride_;
-  FOLIO_TRY(codes, interleaved(max_rows * planes * rows.code_stride_));
+  FOLIO_TRY(codes, interleaved(max_rows * kCodePlanes * rows.code_stride_));
   FOLIO_TRY(scales, interleaved(groups * sizeof(float)));
   FOLIO_TRY(sums, interleaved(groups * sizeof(std::int32_t)));
   FOLIO_TRY(half_sums, interleaved(groups * 2 * sizeof(std::int32_t)));
@@ -107,9 +101,9 @@ Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t ma
 }
 
 QuantizedRow QuantizedRows::row(std::size_t index) const {
-  auto* codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * planes_ * code_stride_;
+  auto* codes = reinterpret_cast<std::int8_t*>(codes_.data()) + index * kCodePlanes * code_stride_;
   return {.codes = codes,
-          .low = planes_ == 2 ? codes + code_stride_ : nullptr,
+          .low = codes + code_stride_,
           .wide = reinterpret_cast<std::uint8_t*>(wide_.data()) + index * group_stride_,
           .scales = reinterpret_cast<float*>(scales_.data()) + index * group_stride_,
           .sums = reinterpret_cast<std::int32_t*>(sums_.data()) + index * group_stride_,
@@ -134,7 +128,6 @@ void QuantizedRows::describe(ActivationRows& rows) const {
   rows.half_sums = first.half_sums;
   rows.code_stride = code_stride_;
   rows.group_stride = group_stride_;
-  rows.planes = planes_;
   rows.wide = first.wide;
   rows.bfloats = bfloats();
   rows.bfloat_stride = bfloat_stride_;

@@ -15,17 +15,18 @@
 namespace folio::kernels {
 
 // The kernel that makes a row's codes for an arithmetic.
-auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize);
+// Requires: not kFloat, which has none.
+auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(kernels.quantize_mixed);
 
-// The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of int8 codes
-// and, where the arithmetic rounds to them, of bfloat16. Arithmetics of two planes hold the high bits and the
-// low bits apart. One object serves all layers in turn; nothing is allocated after creation.
+// The inputs of linear layers: room for up to `max_rows` rows of `max_columns` floats' worth of codes, high
+// bits and low bits apart, and, where the arithmetic rounds to them, of bfloat16. For kFloat, which takes
+// neither, it holds nothing. One object serves all layers in turn; nothing is allocated after creation.
 class QuantizedRows {
  public:
   [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns,
                                                     Arithmetic arithmetic);
 
-  // Quantises x [columns] as row `index`. Thread-safe on distinct rows.
+  // Quantises x [columns] as row `index`. Thread-safe on distinct rows. Requires: not kFloat.
   void fill_row(const RowKernels& kernels, const float* x, std::size_t index, std::size_t columns);
   QuantizedRow row(std::size_t index) const;
   // The same in bfloat16. Requires: rounds_to_bf16(arithmetic).
@@ -37,7 +38,7 @@ class QuantizedRows {
   std::uint16_t* bfloats() const { return reinterpret_cast<std::uint16_t*>(bfloats_.data()); }
 
   platform::Arena codes_, scales_, sums_, half_sums_, wide_, bfloats_;
-  std::size_t code_stride_ = 0, group_stride_ = 0, bfloat_stride_ = 0, planes_ = 1;
+  std::size_t code_stride_ = 0, group_stride_ = 0, bfloat_stride_ = 0;
   Arithmetic arithmetic_ = Arithmetic::kMixed;
 };
 

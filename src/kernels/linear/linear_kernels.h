@@ -33,8 +33,8 @@
 // For each group in ascending order, with the activations' codes q and scale sx of the 32 columns it is in:
 //   sum = fma(scale * sx, float(dot of (code - offset) and q), sum)
 //   sum = fma(-minimum, sx * float(sum of q), sum)                     where there is a minimum
-// The dots are exact 32-bit integers, also with activations of sixteen bits, and so are the products with d
-// and dmin: eleven bits times eight at most. Outputs past `width` are padding: they are computed from zeros
+// The dots are exact 32-bit integers, and so are the products with d and dmin: eleven bits times eight at
+// most. Outputs past `width` are padding: they are computed from zeros
 // and not stored.
 #pragma once
 
@@ -44,6 +44,8 @@
 namespace folio::kernels {
 
 inline constexpr std::size_t kPanelOutputs = 16;
+// The planes of a row's codes: the dot of a group is 256 dot(high) + dot(low).
+inline constexpr std::size_t kCodePlanes = 2;
 
 enum class LinearFormat : std::uint8_t {
 #define LINEAR_KERNEL(field, Format) Format,
@@ -56,19 +58,19 @@ enum class Epilogue : std::uint8_t {
   kAdd,    // out += sum (+ bias): the residual stream
 };
 
-// The activations of `rows` rows, as floats, as int8 or as bfloat16 (one of the three, by the weight format).
+// The activations of `rows` rows, as floats, as two planes of int8 or as bfloat16 (one of the three, by the
+// weight format).
 struct ActivationRows {
   const float* values;  // [rows][value_stride]
   std::size_t value_stride;
-  const std::int8_t* codes;       // [rows][planes][code_stride], see QuantizedRow; high plane first
+  const std::int8_t* codes;       // [rows][kCodePlanes][code_stride], see QuantizedRow; high plane first
   const float* scales;            // [rows][group_stride]
   const std::int32_t* sums;       // [rows][group_stride]
   const std::int32_t* half_sums;  // [rows][group_stride][2]
   std::size_t code_stride;
   std::size_t group_stride;
   std::size_t rows;
-  std::size_t planes = 1;  // 1: int8. 2: sixteen bits, the dot of a group is 256 dot(high) + dot(low)
-  const std::uint8_t* wide = nullptr;  // [rows][group_stride], with two planes: 0 where low is not to be read
+  const std::uint8_t* wide = nullptr;      // [rows][group_stride] 0 where low is not to be read
   const std::uint16_t* bfloats = nullptr;  // [rows][bfloat_stride], a zero behind an odd last column
   std::size_t bfloat_stride = 0;           // even
 };

@@ -91,7 +91,6 @@ std::vector<Stored> all_stored() {
   for (LinearFormat format : test::kAllFormats) {
     all.push_back({test::stored_type(format), test::arithmetic_of(format)});
     if (!takes_codes(format)) continue;
-    all.push_back({test::stored_type(format), Arithmetic::kInt8});
     all.push_back({test::stored_type(format), Arithmetic::kMixed});
   }
   for (TensorType type : {TensorType::kTQ2_0, TensorType::kIQ2_XS}) all.push_back({type, Arithmetic::kInt16});
@@ -104,15 +103,12 @@ TEST(Linear, ARowAloneEqualsTheSameRowAmongAnyOthersOnAnyThreads) {
     const bool slow = isa == Isa::kReference || test::kSlowBuild;
     const std::size_t outputs = slow ? 37 : 213, most = test::kSlowBuild ? 65 : kMostRows;
     Random random(41);
-    const TestActivations int8(most, kColumns, Values::kNormal, random, Arithmetic::kInt8);
     const TestActivations int16(most, kColumns, Values::kNormal, random, Arithmetic::kInt16);
     const TestActivations mixed(most, kColumns, Values::kNormal, random, Arithmetic::kMixed);
     std::vector<std::unique_ptr<Machine>> machines;
     for (int threads : {1, 2, 3, 5}) machines.push_back(std::make_unique<Machine>(isa, threads));
     for (const Stored& stored : all_stored()) {
-      const TestActivations& x = stored.arithmetic == Arithmetic::kMixed   ? mixed
-                                 : stored.arithmetic == Arithmetic::kInt16 ? int16
-                                                                           : int8;
+      const TestActivations& x = stored.arithmetic == Arithmetic::kMixed ? mixed : int16;
       const Layer layer(stored.type, stored.arithmetic, outputs, random);
       const std::vector<float> expected = rows_alone(isa, layer, x, most);
       const std::size_t stride = outputs + kGap;
@@ -265,7 +261,7 @@ TEST(Linear, CodesGiveTheResultOfFloatsWithinTheirRoundings) {
 TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
   for (Isa isa : test::tested_isas_on_threads())
     for (int threads : {1, 3})
-      for (Arithmetic arithmetic : {Arithmetic::kMixed, Arithmetic::kInt16, Arithmetic::kInt8}) {
+      for (Arithmetic arithmetic : {Arithmetic::kMixed, Arithmetic::kInt16}) {
         Random random(44);
         Machine machine(isa, threads);
         const TestActivations x(33, kColumns, Values::kNormal, random, arithmetic);
@@ -281,12 +277,10 @@ TEST(QuantizedRows, FillingOnThreadsEqualsTheRowKernelAndLinearTakesIt) {
         });
         ActivationRows described = floats;
         rows.describe(described);
-        const std::size_t planes = described.planes;
-        EXPECT_EQ(planes, activation_planes(arithmetic));
         for (std::size_t i = 0; i < 33; ++i)
           for (std::size_t k = 0; k < kColumns; ++k) {
-            const std::int8_t* codes = described.codes + i * planes * described.code_stride + k;
-            const int code = planes == 2 ? codes[0] * 256 + codes[described.code_stride] : codes[0];
+            const std::int8_t* codes = described.codes + i * kCodePlanes * described.code_stride + k;
+            const int code = codes[0] * 256 + codes[described.code_stride];
             const double scale = described.scales[i * described.group_stride + k / 32];
             ASSERT_EQ(scale * code, x.held(i, k)) << i << ", " << k;
           }

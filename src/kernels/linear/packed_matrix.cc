@@ -51,8 +51,6 @@ std::string_view name(Arithmetic arithmetic) {
       return "mixed";
     case Arithmetic::kInt16:
       return "int16";
-    case Arithmetic::kInt8:
-      return "int8";
     case Arithmetic::kFloat:
       return "f32";
   }
@@ -60,7 +58,7 @@ std::string_view name(Arithmetic arithmetic) {
 }
 
 std::optional<Arithmetic> arithmetic_of(std::string_view text) {
-  for (const Arithmetic a : {Arithmetic::kMixed, Arithmetic::kInt16, Arithmetic::kInt8, Arithmetic::kFloat})
+  for (const Arithmetic a : {Arithmetic::kMixed, Arithmetic::kInt16, Arithmetic::kFloat})
     if (name(a) == text) return a;
   return std::nullopt;
 }

@@ -13,22 +13,15 @@ namespace folio::kernels {
 // What multiplies what in a linear layer.
 enum class Arithmetic : std::uint8_t {
   kMixed,  // quantised weights times int8 activations, those of a row's outstanding groups 16 bits; bf16
-           // weights times bf16 activations: the default
+           // weights times bf16 activations, which nothing else rounds: the default
   kInt16,  // all of about 16 bits, as two planes of int8: twice the work where many rows meet a weight
-  kInt8,   // all int8; bf16 weights as in kMixed. Nothing else rounds the activations of float weights.
   kFloat,  // every weight expanded to f32, f32 activations: slow; the yardstick for the others
 };
-// The names of all, as flags and reports spell them: mixed, int16, int8, f32.
+// The names of all, as flags and reports spell them: mixed, int16, f32.
 std::string_view name(Arithmetic arithmetic);
 std::optional<Arithmetic> arithmetic_of(std::string_view name);
-// Planes of int8 in which the activations are held.
-constexpr std::size_t activation_planes(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kMixed || arithmetic == Arithmetic::kInt16 ? 2 : 1;
-}
 // Whether bf16 weights meet activations rounded to bf16.
-constexpr bool rounds_to_bf16(Arithmetic arithmetic) {
-  return arithmetic == Arithmetic::kMixed || arithmetic == Arithmetic::kInt8;
-}
+constexpr bool rounds_to_bf16(Arithmetic arithmetic) { return arithmetic == Arithmetic::kMixed; }
 
 // The layout for weights stored as `type`. Types without a layout of their own stay as they are (kRows) and
 // are expanded row by row, exactly.

@@ -144,17 +144,17 @@ void quantized_panel(const PanelArgs& args, const UnitLayout& units, Code code, 
                      Minimum minimum = kNoMinimum) {
   const ActivationRows& x = *args.x;
   for_outputs(args, [&](std::size_t row, std::size_t o) {
-    const std::int8_t* high = x.codes + row * x.planes * x.code_stride;
-    const std::int8_t* low = high + x.code_stride;  // with two planes
+    const std::int8_t* high = x.codes + row * kCodePlanes * x.code_stride;
+    const std::int8_t* low = high + x.code_stride;
     float sum = 0;
     for (std::size_t g = 0; g < args.columns / units.columns; ++g) {
       const Weights weights{args.panel, units, g, o};
       const std::size_t group = row * x.group_stride + g * units.columns / 32;
-      const bool wide = x.planes == 2 && x.wide[group] != 0;
+      const bool wide = x.wide[group] != 0;
       std::int32_t dot = 0, code_sum = 0;
       for (std::size_t k = 0; k < units.columns; ++k) {
         const std::size_t at = g * units.columns + k;
-        const int activation = x.planes == 1 ? high[at] : high[at] * 256 + (wide ? low[at] : 0);
+        const int activation = high[at] * 256 + (wide ? low[at] : 0);
         dot += code(weights, k) * activation;
         code_sum += activation;
       }

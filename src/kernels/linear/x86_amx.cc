@@ -46,20 +46,20 @@ TileShapes shapes_for(std::size_t rows, std::size_t columns) {
   return shapes;
 }
 
-template <typename Format, int P>
-using RowsOf = GroupRows<Format::units.columns, P>;
+template <typename Format>
+using RowsOf = GroupRows<Format::units.columns>;
 
-template <typename Format, int P, typename Tiles>
-inline void tile_dots(Tiles& tiles, const PanelArgs& args, const RowsOf<Format, P>& x, std::size_t g,
+template <typename Format, typename Tiles>
+inline void tile_dots(Tiles& tiles, const PanelArgs& args, const RowsOf<Format>& x, std::size_t g,
                       std::size_t rows, GroupDots& dots) {
   alignas(64) std::uint8_t buffer[512];
-  const std::size_t stride = args.x->code_stride * P;
+  const std::size_t stride = args.x->code_stride * kCodePlanes;
   const std::uint8_t* codes = args.panel + Format::units.codes_at(g);
   tiles.template load<4>(signed_codes<typename Format::Codes>(codes, buffer), 64);
   tiles.template zero<0>();
   tiles.template load<2>(x.code(0, 0, g), stride);
   tiles.template dot<0, 2, 4>();
-  dots.wide = P == 2 && x.any_wide(rows, g);
+  dots.wide = x.any_wide(rows, g);
   if (dots.wide) {
     tiles.template zero<1>();
     tiles.template load<3>(x.code(0, 1, g), stride);
@@ -70,34 +70,33 @@ inline void tile_dots(Tiles& tiles, const PanelArgs& args, const RowsOf<Format, 
 }
 
 // The same float operations in the same order as the tiles of x86_impl.h.
-template <typename Format, int P>
-inline void add_dots(const PanelArgs& args, const RowsOf<Format, P>& x, std::size_t g, std::size_t rows,
+template <typename Format>
+inline void add_dots(const PanelArgs& args, const RowsOf<Format>& x, std::size_t g, std::size_t rows,
                      const GroupDots& dots, float (&sums)[kTileRows][kPanelOutputs]) {
   const typename Format::Scales scales{args.panel + Format::units.unit_at(g)};
   const auto w = scales.of(g % Format::units.groups);
   for (std::size_t r = 0; r < rows; ++r) {
     const auto row = static_cast<int>(r);
-    I32x16 dot{_mm512_load_si512(dots.of[0][r])};
-    if constexpr (P == 2) dot = times_256(dot);
+    I32x16 dot = times_256({_mm512_load_si512(dots.of[0][r])});
     if (dots.wide && x.is_wide(row, g)) dot = add_int(dot, {_mm512_load_si512(dots.of[1][r])});
     store(sums[r], with_group(load(sums[r]), dot, w, x.scale(row, g), x.sum(row, g)));
   }
 }
 
 // Rows [first, first + rows), at most sixteen. The vector part of a group runs beside the tiles' next group.
-template <typename Format, int P, typename Tiles>
+template <typename Format, typename Tiles>
 void run_tile(const PanelArgs& args, std::size_t first, std::size_t rows) {
   const std::size_t groups = args.columns / Format::units.columns;
-  const RowsOf<Format, P> x(args, first);
+  const RowsOf<Format> x(args, first);
   const TileShapes shapes = shapes_for(rows, Format::units.columns);
   Tiles tiles(shapes);
   alignas(64) float sums[kTileRows][kPanelOutputs] = {};
   GroupDots dots[2];
   for (std::size_t g = 0; g < groups; ++g) {
-    tile_dots<Format, P>(tiles, args, x, g, rows, dots[g % 2]);
-    if (g > 0) add_dots<Format, P>(args, x, g - 1, rows, dots[(g - 1) % 2], sums);
+    tile_dots<Format>(tiles, args, x, g, rows, dots[g % 2]);
+    if (g > 0) add_dots<Format>(args, x, g - 1, rows, dots[(g - 1) % 2], sums);
   }
-  if (groups > 0) add_dots<Format, P>(args, x, groups - 1, rows, dots[(groups - 1) % 2], sums);
+  if (groups > 0) add_dots<Format>(args, x, groups - 1, rows, dots[(groups - 1) % 2], sums);
   for (std::size_t r = 0; r < rows; ++r) store_outputs(args, first + r, load(sums[r]));
 }
 
@@ -106,10 +105,7 @@ void panel(const PanelArgs& args) {
   if (args.x->rows < kFewestRows) return Format::run(args);
   for (std::size_t row = 0; row < args.x->rows; row += kTileRows) {
     const std::size_t rows = args.x->rows - row < kTileRows ? args.x->rows - row : kTileRows;
-    if (args.x->planes == 2)
-      run_tile<Format, 2, Tiles>(args, row, rows);
-    else
-      run_tile<Format, 1, Tiles>(args, row, rows);
+    run_tile<Format, Tiles>(args, row, rows);
   }
 }
 

@@ -13,8 +13,8 @@ inline F32x16 load_halves(const std::uint8_t* p) {
   return load_f16(reinterpret_cast<const std::uint16_t*>(p));
 }
 
-// The activations of the rows of one tile, P planes each, by groups of `columns`.
-template <std::size_t columns, int P>
+// The activations of the rows of one tile, by groups of `columns`.
+template <std::size_t columns>
 struct GroupRows {
   const std::int8_t* codes;
   const float* scales;
@@ -24,15 +24,17 @@ struct GroupRows {
   static constexpr std::size_t kParts = 32 / columns;  // groups that share a scale of the activations
 
   GroupRows(const PanelArgs& args, std::size_t row)
-      : codes(args.x->codes + row * P * args.x->code_stride),
+      : codes(args.x->codes + row * kCodePlanes * args.x->code_stride),
         scales(args.x->scales + row * args.x->group_stride),
         sums((kParts == 1 ? args.x->sums : args.x->half_sums) + row * args.x->group_stride * kParts),
-        wide(P == 2 ? args.x->wide + row * args.x->group_stride : nullptr),
+        wide(args.x->wide + row * args.x->group_stride),
         code_stride(args.x->code_stride),
         group_stride(args.x->group_stride) {}
 
   const std::int8_t* code(int r, int plane, std::size_t g) const {
-    return codes + static_cast<std::size_t>(r * P + plane) * code_stride + g * columns;
+    return codes +
+           (static_cast<std::size_t>(r) * kCodePlanes + static_cast<std::size_t>(plane)) * code_stride +
+           g * columns;
   }
   float scale(int r, std::size_t g) const {
     return scales[static_cast<std::size_t>(r) * group_stride + g / kParts];
@@ -266,9 +268,9 @@ inline F32x16 with_group(F32x16 sum, I32x16 dot, const ScaleAndMinimum& w, float
   return fma(w.added, set1(sx * static_cast<float>(code_sum)), sum);
 }
 
-// Rows taken together where each may need its second plane by itself: with fewer the first level of the cache
-// holds their activations beside the panel, and what waits for a mispredicted branch is less.
-constexpr int kTwoPlaneRows = 4;
+// Rows taken together, of which each may need its second plane by itself: with fewer the first level of the
+// cache holds their activations beside the panel, and what waits for a mispredicted branch is less.
+constexpr int kCodeRows = 4;
 
 // A quantised format: its units, the kind of its codes and of its scales.
 template <const UnitLayout& layout, typename CodesType, typename ScalesType>
@@ -277,11 +279,11 @@ struct Quantized {
   using Codes = CodesType;
   using Scales = ScalesType;
 
-  template <int R, int P>
+  template <int R>
   struct Tile {
     static void run(const PanelArgs& args, std::size_t row) {
       const std::size_t groups = args.columns / units.columns;
-      const GroupRows<units.columns, P> x(args, row);
+      const GroupRows<units.columns> x(args, row);
       F32x16 sums[R] = {};
       const std::uint8_t* unit = args.panel;
       for (std::size_t first = 0; first < groups; first += units.groups, unit += units.unit_bytes()) {
@@ -296,16 +298,14 @@ struct Quantized {
           Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
             dots.template add<Codes, 0>(w, x, g, quad * 4);
           });
-          if constexpr (P == 2) {
-            dots.raise();
-            // A plane of zeros adds nothing: rows that do not need theirs are left out one by one.
+          dots.raise();
+          // A plane of zeros adds nothing: rows that do not need theirs are left out one by one.
 #pragma GCC unroll 8
-            for (int r = 0; r < R; ++r)
-              if (x.is_wide(r, g))
-                Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
-                  dots.template add_to<Codes, 1>(r, w, x, g, quad * 4);
-                });
-          }
+          for (int r = 0; r < R; ++r)
+            if (x.is_wide(r, g))
+              Codes::for_quads(codes, [&](std::size_t quad, auto w) __attribute__((always_inline)) {
+                dots.template add_to<Codes, 1>(r, w, x, g, quad * 4);
+              });
           const auto w = scales.of(i);
 #pragma GCC unroll 8
           for (int r = 0; r < R; ++r)
@@ -316,17 +316,8 @@ struct Quantized {
       store_tile(args, row, sums);
     }
   };
-  template <int R>
-  using OnePlane = Tile<R, 1>;
-  template <int R>
-  using TwoPlanes = Tile<R, 2>;
 
-  static void run(const PanelArgs& args) {
-    if (args.x->planes == 2)
-      for_row_tiles<TwoPlanes, kTwoPlaneRows>(args);
-    else
-      for_row_tiles<OnePlane, kRowTile>(args);
-  }
+  static void run(const PanelArgs& args) { for_row_tiles<Tile, kCodeRows>(args); }
 };
 
 using Q8_0 = Quantized<kQ8_0Units, Bytes, OwnScale<kQ8_0Units>>;

@@ -74,14 +74,6 @@ void quantize_group(const float* x, std::size_t n, std::size_t group, float larg
   out.sums[group] = halves[0] + halves[1];
 }
 
-void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  for (std::size_t group = 0; group < activation_groups(n); ++group)
-    quantize_group(x, n, group, 127.0f, out, [&](std::size_t i, float c) {
-      out.codes[i] = static_cast<std::int8_t>(c);
-      return std::int32_t{out.codes[i]};
-    });
-}
-
 void quantize_wide(const float* x, std::size_t n, std::size_t group, QuantizedRow out) {
   out.wide[group] = 1;
   quantize_group(x, n, group, 127.0f * kPlaneStep, out, [&](std::size_t i, float c) {

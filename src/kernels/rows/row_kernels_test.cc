@@ -57,10 +57,6 @@ Quantized quantized(Quantize quantize, const std::vector<float>& x) {
   return out;
 }
 
-Quantized quantized(const RowKernels& kernels, const std::vector<float>& x) {
-  return quantized(kernels.quantize, x);
-}
-
 void expect_same(Quantized expected, Quantized actual) {
   EXPECT_EQ(difference(expected.codes.span(), actual.codes.span()), "");
   EXPECT_EQ(difference(expected.low.span(), actual.low.span()), "");
@@ -159,11 +155,6 @@ std::vector<float> with_odd_groups(std::size_t n, Values kind, Random& random) {
     }
   }
   return x;
-}
-
-void compare_quantize(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
-  const std::vector<float> x = with_odd_groups(n, kind, random);
-  expect_same(quantized(kRowsReference.quantize, x), quantized(kernels.quantize, x));
 }
 
 void compare_quantize16(const RowKernels& kernels, std::size_t n, Values kind, Random& random) {
@@ -365,17 +356,20 @@ TEST(RowKernels, RotationIsTheMathematicsWithinItsRoundings) {
   }
 }
 
-// code = round(x * fl(127 / amax)): two roundings of a number up to 127, so it is within 1/2 + 2 * 127 u of
-// 127 x / amax, and code * scale, scale = amax / 127 (1 + u), within that times the scale plus 127 u scale of
-// x.
+// A group that does not stand out: code = round(x * fl(127 / amax)): two roundings of a number up to 127, so
+// it is within 1/2 + 2 * 127 u of 127 x / amax, and code * scale, scale = amax / 127 (1 + u), within that
+// times the scale plus 127 u scale of x.
 TEST(RowKernels, QuantizationIsWithinHalfAStep) {
   Random random(14);
+  std::size_t narrow = 0;
   for (Values kind :
        {Values::kNormal, Values::kSpread, Values::kHuge, Values::kOneHuge, Values::kAlternating}) {
     const std::vector<float> x = floats(kind, 999, random);
-    Quantized out = quantized(kRowsReference, x);
+    Quantized out = quantized(kRowsReference.quantize_mixed, x);
     for (std::size_t group = 0; group < out.scales.span().size(); ++group) {
-      const double scale = out.scales.span()[group];
+      if (out.wide.span()[group] != 0) continue;
+      ++narrow;
+      const double scale = 256.0 * out.scales.span()[group];
       int halves[2] = {}, largest = 0;
       for (std::size_t i = group * 32; i < group * 32 + 32; ++i) {
         const int code = out.codes.span()[i];
@@ -384,12 +378,13 @@ TEST(RowKernels, QuantizationIsWithinHalfAStep) {
         const double exact = i < x.size() ? x[i] : 0;
         ASSERT_LE(std::abs(code * scale - exact), (0.5 + 1.01 * 3 * 127 * kUnitRoundoff) * scale) << i;
       }
-      EXPECT_EQ(halves[0], out.half_sums.span()[group * 2]);
-      EXPECT_EQ(halves[1], out.half_sums.span()[group * 2 + 1]);
-      EXPECT_EQ(halves[0] + halves[1], out.sums.span()[group]);
+      EXPECT_EQ(256 * halves[0], out.half_sums.span()[group * 2]);
+      EXPECT_EQ(256 * halves[1], out.half_sums.span()[group * 2 + 1]);
+      EXPECT_EQ(256 * (halves[0] + halves[1]), out.sums.span()[group]);
       EXPECT_EQ(largest, 127) << "the whole range is used";
     }
   }
+  EXPECT_GT(narrow, 100u);
 }
 
 struct OddGroup {
@@ -418,7 +413,7 @@ TEST(RowKernels, QuantizationOfOddGroups) {
           std::vector<float> x(n, odd.filler);
           x[place] = odd.odd;
           const RowKernels& rows = kernel_set(isa).rows;
-          for (const auto quantize : {rows.quantize, rows.quantize16, rows.quantize_mixed}) {
+          for (const auto quantize : {rows.quantize16, rows.quantize_mixed}) {
             const Quantized out = quantized(quantize, x);
             const std::size_t group = place / kActivationGroup;
             const auto codes = out.codes.span().subspan(group * kActivationGroup, kActivationGroup);
@@ -429,7 +424,7 @@ TEST(RowKernels, QuantizationOfOddGroups) {
             else
               EXPECT_EQ(out.scales.span()[group], odd.scale);
           }
-          expect_same(quantized(kRowsReference, x), quantized(rows, x));
+          expect_same(quantized(kRowsReference.quantize16, x), quantized(rows.quantize16, x));
           expect_same(quantized(kRowsReference.quantize_mixed, x), quantized(rows.quantize_mixed, x));
           if (testing::Test::HasFailure()) return;
         }
@@ -462,7 +457,7 @@ TEST(RowKernels, TwoPlanesHoldSixteenBits) {
 }
 
 // A row whose groups differ: those whose squared maximum is above one and a half times the mean are
-// quantize16's, the others quantize's with what makes a code a high one.
+// quantize16's, the others round(x * (127 / amax)) in the high plane alone.
 TEST(RowKernels, GroupsThatStandOutHaveSixteenBits) {
   Random random(6);
   constexpr std::size_t kGroups = 40;
@@ -476,25 +471,32 @@ TEST(RowKernels, GroupsThatStandOutHaveSixteenBits) {
   }
   for (double a : amax) squares += a * a;
   Quantized mixed = quantized(kRowsReference.quantize_mixed, x);
-  Quantized wide = quantized(kRowsReference.quantize16, x), narrow = quantized(kRowsReference.quantize, x);
+  Quantized wide = quantized(kRowsReference.quantize16, x);
   std::size_t standing_out = 0;
   for (std::size_t group = 0; group < kGroups; ++group) {
     const bool stands_out = amax[group] * amax[group] > 1.5 * squares / kGroups;
     standing_out += stands_out;
     EXPECT_EQ(mixed.wide.span()[group], stands_out);
-    Quantized& like = stands_out ? wide : narrow;
-    EXPECT_EQ(mixed.scales.span()[group] * (stands_out ? 1 : 256), like.scales.span()[group]);
-    EXPECT_EQ(mixed.sums.span()[group], like.sums.span()[group] * (stands_out ? 1 : 256));
-    for (std::size_t i = group * kActivationGroup; i < (group + 1) * kActivationGroup; ++i) {
-      EXPECT_EQ(mixed.codes.span()[i], like.codes.span()[i]);
-    }
-    const auto low = mixed.low.span().subspan(group * kActivationGroup, kActivationGroup);
+    const std::size_t first = group * kActivationGroup;
+    const auto low = mixed.low.span().subspan(first, kActivationGroup);
     if (!stands_out) {
+      const auto largest = static_cast<float>(amax[group]);
+      EXPECT_EQ(mixed.scales.span()[group], largest / 127 / 256);
+      int sum = 0;
+      for (std::size_t i = first; i < first + kActivationGroup; ++i) {
+        EXPECT_EQ(mixed.codes.span()[i], std::nearbyint(x[i] * (127 / largest)));
+        sum += mixed.codes.span()[i];
+      }
+      EXPECT_EQ(mixed.sums.span()[group], 256 * sum);
       EXPECT_TRUE(Guarded<std::int8_t>::is_canary(low));
       continue;
     }
-    for (std::size_t i = 0; i < low.size(); ++i)
-      EXPECT_EQ(low[i], wide.low.span()[group * kActivationGroup + i]);
+    EXPECT_EQ(mixed.scales.span()[group], wide.scales.span()[group]);
+    EXPECT_EQ(mixed.sums.span()[group], wide.sums.span()[group]);
+    for (std::size_t i = 0; i < low.size(); ++i) {
+      EXPECT_EQ(mixed.codes.span()[first + i], wide.codes.span()[first + i]);
+      EXPECT_EQ(low[i], wide.low.span()[first + i]);
+    }
   }
   EXPECT_GT(standing_out, 2u);
   EXPECT_LT(standing_out, kGroups / 2);

@@ -132,14 +132,6 @@ inline void for_groups(const float* x, std::size_t n, Visit visit) {
     visit(group, GroupValues(x, group * kActivationGroup, n));
 }
 
-void quantize(const float* x, std::size_t n, QuantizedRow out) {
-  for_groups(x, n, [&](std::size_t group, const GroupValues& v) {
-    const GroupCodes c = store_high(v, group, largest_magnitude(v.a, v.b), out);
-    out.scales[group] = c.scale;
-    store_sums(out, group, c.a, c.b);
-  });
-}
-
 // Writes both planes of sixteen codes and returns what they hold together.
 inline F32x16 store_planes(F32x16 code, std::int8_t* high, std::int8_t* low) {
   const F32x16 coarse = round_nearest(mul(code, set1(1.0f / kPlaneStep)));
