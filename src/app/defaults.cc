@@ -38,7 +38,7 @@ Result<SamplingFlags> generation_config(const std::string& model_path) {
   const std::string path = (fs::path(model_path) / "generation_config.json").string();
   std::error_code ignored;
   if (!fs::is_directory(model_path, ignored) || !fs::exists(path, ignored)) return found;
-  FOLIO_TRY(text, platform::read_file(path, weights::kMaxConfigBytes));
+  FOLIO_TRY(text, platform::read_regular_file(path, weights::kMaxConfigBytes));
   FOLIO_TRY(config, weights::parse_json(text, path));
   if (!config.is_object()) return fail(ErrorKind::kInvalid, "{}: is no JSON object", path);
   const auto take = [&](const char* key, auto& target) -> Status {
@@ -90,7 +90,7 @@ Result<std::string> resolve_model(const std::string& model) {
   return fail(
       ErrorKind::kNotFound,
       "there is no file or directory {}; give the path of a GGUF file or of a Hugging Face directory, "
-      "or bring a model with folio pull",
+      "or download a model with folio pull",
       weights::quote(model));
 }
 

@@ -79,6 +79,7 @@ Result<kernels::PackedMatrix> WeightLoader::matrix(const std::string& name, std:
   std::byte* out = memory_.arena.data() + memory_.used_bytes;
   memory_.used_bytes += bytes;
   pack(*tensor, shape, out);
+  FOLIO_TRY_STATUS(store_->check_whole(*tensor));
   store_->release(*tensor);
   report(*tensor);
   return kernels::PackedMatrix{.shape = shape, .data = out};
@@ -131,6 +132,7 @@ Result<std::vector<float>> WeightLoader::vector(const std::string& name, std::si
                 store_->source(), name, size, kernels::info(tensor->type).name);
   std::vector<float> values(size);
   kernels::dequantize(tensor->type, tensor->data.data(), values.data(), size);
+  FOLIO_TRY_STATUS(store_->check_whole(*tensor));
   report(*tensor);
   return values;
 }

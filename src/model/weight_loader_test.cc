@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <filesystem>
 
 #include "kernels/quant/dequantize.h"
+#include "support/temp_dir.h"
 
 namespace folio::model {
 namespace {
@@ -75,6 +77,25 @@ TEST_F(WeightLoaderTest, ReportsProgressToTheEnd) {
               load.vector("n", 64) && load.matrix("odd", 3, 5, Role::kLayer));
   EXPECT_EQ(last, total);
   EXPECT_EQ(total, store_.total_bytes());
+}
+
+// Another process shortens the file while it is loaded.
+TEST_F(WeightLoaderTest, AFileCutShortIsAnErrorThatNamesIt) {
+  const test::TempDir dir;
+  const std::string path = dir.write("model", std::string(20 * 64 * 4, 'x'));
+  std::vector<platform::MappedFile> files;
+  files.push_back(*platform::MappedFile::open(path));
+  const auto bytes = files.front().bytes();
+  std::vector<weights::Tensor> tensors;
+  tensors.push_back({.name = "w", .type = TensorType::kF32, .shape = {20, 64}, .data = bytes});
+  tensors.push_back({.name = "n", .type = TensorType::kF32, .shape = {64}, .data = bytes.first(64 * 4)});
+  const auto store = *weights::TensorStore::make("tiny", std::move(files), std::move(tensors));
+  WeightLoader load = *WeightLoader::create(store, pool_, {});
+  EXPECT_TRUE(load.vector("n", 64));
+  std::filesystem::resize_file(path, 100);
+  EXPECT_THAT(load.matrix("w", 20, 64, Role::kLayer).error().message,
+              HasSubstr(path + ": the file was shortened"));
+  EXPECT_THAT(load.vector("n", 64).error().message, HasSubstr(path + ": the file was shortened"));
 }
 
 TEST_F(WeightLoaderTest, NamesModelAndTensor) {

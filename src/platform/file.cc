@@ -80,6 +80,18 @@ Result<std::string> read_file(const std::string& path, std::size_t max_bytes) {
   return read_all(file.fd, path, max_bytes);
 }
 
+Result<std::string> read_regular_file(const std::string& path, std::size_t max_bytes) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC)};
+  if (file.fd < 0) {
+    const int error = errno;
+    return fail(kind_of(error), "{}: cannot be opened: {}", path, std::strerror(error));
+  }
+  struct stat status{};
+  if (::fstat(file.fd, &status) != 0 || !S_ISREG(status.st_mode))
+    return fail(ErrorKind::kInvalid, "{}: is not a regular file", path);
+  return read_all(file.fd, path, max_bytes);
+}
+
 Result<std::string> read_standard_input(std::size_t max_bytes) {
   return read_all(STDIN_FILENO, "standard input", max_bytes);
 }

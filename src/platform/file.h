@@ -19,6 +19,10 @@ enum class FileAccess {
 // The whole of a regular file, FIFO or device. Errors: a directory, more than `max_bytes`.
 [[nodiscard]] Result<std::string> read_file(const std::string& path, std::size_t max_bytes);
 
+// The same of a regular file only, for files that others put where they are looked for: a FIFO would wait for
+// its other end. Errors: anything else of that name.
+[[nodiscard]] Result<std::string> read_regular_file(const std::string& path, std::size_t max_bytes);
+
 // The same for standard input, to its end.
 [[nodiscard]] Result<std::string> read_standard_input(std::size_t max_bytes);
 

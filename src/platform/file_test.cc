@@ -40,6 +40,15 @@ TEST(File, ReadStopsAtTheLimit) {
   EXPECT_THAT(refused.error().message, HasSubstr("100 bytes"));
 }
 
+TEST(File, OnlyARegularFileWhereOneIsMeant) {
+  const test::TempDir dir;
+  ASSERT_EQ(::mkfifo(dir.file("fifo").c_str(), 0600), 0);
+  for (const std::string& path : {dir.file("fifo"), dir.path(), std::string("/dev/zero")})
+    EXPECT_THAT(read_regular_file(path, 100).error().message, HasSubstr(path + ": is not a regular file"));
+  EXPECT_EQ(read_regular_file(dir.write("a", "text"), 100).value(), "text");
+  EXPECT_EQ(read_regular_file(dir.file("none"), 100).error().kind, ErrorKind::kNotFound);
+}
+
 TEST(File, ErrorsNameThePath) {
   const test::TempDir dir;
   EXPECT_EQ(read_file(dir.file("none"), 1).error().kind, ErrorKind::kNotFound);

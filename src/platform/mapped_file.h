@@ -2,10 +2,15 @@
 //
 // Ownership: owns the mapping; move-only; moving keeps the address, so spans into bytes() stay valid.
 // Threads: const use from any thread. Cost: open() maps and reads nothing; the first touch of a byte reads
-// it. Not covered: another process that shortens the file while it is mapped makes the OS raise SIGBUS.
+// it.
+//
+// A file that another process shortens while it is mapped ends nobody: what is missing reads as zeros, and
+// check_whole() says so. Whoever acts on bytes() asks it after reading them. (The first open() installs a
+// handler for SIGBUS, which the OS raises then; one that has another cause does what it did before.)
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -26,16 +31,26 @@ class MappedFile {
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
 
+  // Errors: kIo if the file was shortened since open(), so that bytes() may hold zeros of no file. Cost: one
+  // look at the file's entry.
+  [[nodiscard]] Status check_whole() const;
+
   // Gives back the memory of the OS pages that lie wholly inside `range`; touching them reads the file again.
   // A range outside this mapping is ignored.
   void release(std::span<const std::byte> range) const;
 
  private:
-  MappedFile(std::string path, const std::byte* data, std::size_t size);
+  struct Guard;
+  struct Identity {
+    std::uint64_t device = 0, inode = 0;
+  };
+  MappedFile(std::string path, std::span<const std::byte> bytes, Identity identity, Guard* guard);
 
   std::string path_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
+  Identity identity_;
+  Guard* guard_ = nullptr;  // tells the handler of this mapping, and us of what it met
 };
 
 }  // namespace folio::platform

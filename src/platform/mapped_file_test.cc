@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <utility>
@@ -87,6 +89,60 @@ TEST(MappedFile, ReleaseIgnoresForeignMemory) {
   std::string own(1u << 20, 'o');
   file->release(std::as_bytes(std::span(own)));
   EXPECT_EQ(own, std::string(1u << 20, 'o'));
+}
+
+TEST(MappedFile, AFileThatIsShortenedReadsAsZerosAndSaysSo) {
+  constexpr std::size_t kBytes = 1u << 20, kLeft = 100'000;
+  const test::TempDir dir;
+  const auto other = MappedFile::open(dir.write("other", std::string(kBytes, 'y')));
+  const auto file = MappedFile::open(dir.write("big", std::string(kBytes, 'x')));
+  ASSERT_TRUE(file && other);
+  EXPECT_TRUE(file->check_whole());
+  std::filesystem::resize_file(file->path(), kLeft);
+  const std::string read = text_of(*file);
+  EXPECT_EQ(read, std::string(kLeft, 'x') + std::string(kBytes - kLeft, '\0'));
+  const Status whole = file->check_whole();
+  ASSERT_FALSE(whole);
+  EXPECT_EQ(whole.error().kind, ErrorKind::kIo);
+  EXPECT_THAT(whole.error().message, StartsWith(file->path() + ": the file was shortened"));
+  std::filesystem::resize_file(file->path(), kBytes);
+  EXPECT_FALSE(file->check_whole()) << "what was read stays wrong";
+  EXPECT_TRUE(other->check_whole());
+  EXPECT_EQ(text_of(*other), std::string(kBytes, 'y'));
+}
+
+// Less than an OS page is missing: nothing faults, zeros are read.
+TEST(MappedFile, AFewMissingBytesAreNoticedToo) {
+  const test::TempDir dir;
+  const auto file = MappedFile::open(dir.write("small", "hello"));
+  ASSERT_TRUE(file);
+  std::filesystem::resize_file(file->path(), 4);
+  EXPECT_FALSE(file->check_whole());
+}
+
+TEST(MappedFile, AFileThatIsReplacedStaysWhole) {
+  const test::TempDir dir;
+  const auto file = MappedFile::open(dir.write("old", "hello"));
+  ASSERT_TRUE(file);
+  std::filesystem::rename(dir.write("new", "hi"), file->path());
+  EXPECT_TRUE(file->check_whole());
+  EXPECT_EQ(text_of(*file), "hello");
+  std::filesystem::remove(file->path());
+  EXPECT_TRUE(file->check_whole());
+}
+
+using MappedFileDeathTest = ::testing::Test;
+
+TEST(MappedFileDeathTest, OtherBusErrorsStillEndTheProgram) {
+  const test::TempDir dir;
+  const auto file = MappedFile::open(dir.write("a", "hello"));
+  ASSERT_TRUE(file);
+  EXPECT_EXIT(
+      {
+        ::raise(SIGBUS);
+        ::raise(SIGBUS);  // the first gave the signal back
+      },
+      ::testing::KilledBySignal(SIGBUS), "");
 }
 
 }  // namespace

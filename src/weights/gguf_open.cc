@@ -15,8 +15,10 @@ struct OpenPart {
 
 Result<OpenPart> open_part(const std::string& path) {
   FOLIO_TRY(file, platform::MappedFile::open(path));
-  FOLIO_TRY(part, parse_gguf(file.bytes(), path));
-  return OpenPart{std::move(file), std::move(part)};
+  auto part = parse_gguf(file.bytes(), path);
+  FOLIO_TRY_STATUS(file.check_whole());  // what was read of a file cut short is no matter
+  if (!part) return pass(std::move(part));
+  return OpenPart{std::move(file), std::move(*part)};
 }
 
 // Number of files that the model is in, as the file says.

@@ -38,7 +38,9 @@ Result<std::optional<std::string>> read_text(const std::string& path, std::uint6
   if (bytes.size() > max_bytes) {
     return fail(ErrorKind::kTooLarge, "{}: has {} bytes, the limit is {}", path, bytes.size(), max_bytes);
   }
-  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  std::string text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  FOLIO_TRY_STATUS(file.check_whole());
+  return text;
 }
 
 Result<nlohmann::ordered_json> read_config(const std::string& directory) {
@@ -149,7 +151,11 @@ Status read_texts(HfModel& model) {
                {"chat_template.jinja", kMaxConfigBytes, model.chat_template_jinja},
                {"chat_template.json", kMaxConfigBytes, model.chat_template_json}};
   for (const auto& file : files) {
-    FOLIO_TRY(text, read_text(join(model.directory, file.name), file.max_bytes));
+    const std::string path = join(model.directory, file.name);
+    FOLIO_TRY(text, read_text(path, file.max_bytes));
+    // tokenizer.json has as many keys as tokens; its reader has bounds of its own.
+    if (text && path.ends_with(".json") && file.max_bytes == kMaxConfigBytes)
+      FOLIO_TRY_STATUS(check_ordered_json_bounds(*text, path));
     file.text = std::move(text);
   }
   return {};

@@ -137,6 +137,21 @@ TEST_F(HfModelTest, TextsAreBounded) {
               HasSubstr("tokenizer_config.json: has 4194305 bytes, the limit is 4194304"));
 }
 
+// Each is parsed into objects that cost the square of their keys.
+TEST_F(HfModelTest, SmallTextsHaveFewKeys) {
+  dir_.write("model.safetensors", safetensors_file({{"w", "F32", {1}, "1234"}}));
+  std::string keys = "{\"0\":0";
+  for (int i = 1; i < 20'001; ++i) keys += fmt::format(",\"{}\":0", i);
+  for (const char* name : {"tokenizer_config.json", "generation_config.json", "chat_template.json"}) {
+    dir_.write(name, keys + "}");
+    EXPECT_THAT(error_of(ErrorKind::kTooLarge), AllOf(HasSubstr(name), HasSubstr("more than 20000 keys")));
+    dir_.write(name, std::string(65, '[') + std::string(65, ']'));
+    EXPECT_THAT(error_of(ErrorKind::kTooLarge), AllOf(HasSubstr(name), HasSubstr("nested deeper")));
+    dir_.write(name, "{}");
+  }
+  EXPECT_EQ(error_of(), "opened");
+}
+
 TEST(HfModel, OpensEveryDirectoryOfTheSharedData) {
   const std::string data = test::find_shared("data/reference");
   if (data.empty()) FOLIO_SKIP_OR_FAIL("data/reference");

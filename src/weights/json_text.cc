@@ -45,6 +45,10 @@ Result<Json> parse(std::string_view text, std::string_view source, std::size_t m
 
 }  // namespace
 
+Status check_ordered_json_bounds(std::string_view text, std::string_view source) {
+  return check_bounds(text, source, kMaxOrderedJsonKeys);
+}
+
 Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, std::string_view source) {
   return parse<nlohmann::ordered_json>(text, source, kMaxOrderedJsonKeys);
 }

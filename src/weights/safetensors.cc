@@ -140,8 +140,10 @@ Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> bytes, st
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::string& path) {
   FOLIO_TRY(file, platform::MappedFile::open(path));
-  FOLIO_TRY(header, parse_safetensors(file.bytes(), path));
-  return SafetensorsFile{std::move(file), std::move(header)};
+  auto header = parse_safetensors(file.bytes(), path);
+  FOLIO_TRY_STATUS(file.check_whole());  // what was read of a file cut short is no matter
+  if (!header) return pass(std::move(header));
+  return SafetensorsFile{std::move(file), std::move(*header)};
 }
 
 }  // namespace folio::weights

@@ -1,5 +1,6 @@
 #include "weights/tensor_store.h"
 
+#include <functional>
 #include <utility>
 
 #include "weights/quote.h"
@@ -54,6 +55,17 @@ Result<const Tensor*> TensorStore::get(std::string_view name) const {
         "{}: tensor {} has dtype {}, folio reads F32, F16 and BF16 weights; convert the model to one of them",
         source_, quote(name), foreign_[found->second - tensors_.size()].type);
   return &tensors_[found->second];
+}
+
+Status TensorStore::check_whole(const Tensor& tensor) const {
+  const std::less_equal<> not_after;
+  for (const platform::MappedFile& file : files_) {
+    const auto bytes = file.bytes();
+    if (not_after(bytes.data(), tensor.data.data()) &&
+        not_after(tensor.data.data() + tensor.data.size(), bytes.data() + bytes.size()))
+      return file.check_whole();
+  }
+  return {};
 }
 
 void TensorStore::release(const Tensor& tensor) const {

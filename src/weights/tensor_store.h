@@ -63,6 +63,10 @@ class TensorStore {
   std::span<const ForeignTensor> foreign() const { return foreign_; }
   std::uint64_t total_bytes() const { return total_bytes_; }  // of all tensors' data
 
+  // Errors: kIo if the tensor's file was shortened, so that its data may hold zeros of no file. Asked after
+  // reading it.
+  [[nodiscard]] Status check_whole(const Tensor& tensor) const;
+
   // Gives back the memory of a tensor that will not be read soon: the OS pages that it covers alone are
   // dropped from the mapping. Reading the tensor again stays valid and goes to the file. No effect for a
   // store without files.
