@@ -6,6 +6,16 @@ add_compile_options(-ffp-contract=off -fno-math-errno -ffunction-sections)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   add_compile_options(-march=x86-64-v2)
 endif()
+# Hardening: a bug in code that reads hostile bytes ends the program instead of serving them. tests/tidy/check_hardening.py
+# reads the result from build/folio. No -fcf-protection: the Rust library is not built with it, and the linker marks a
+# program as protected only if every part is.
+add_compile_options(-fPIE)
+add_link_options(-pie -Wl,-z,relro,-z,now)
+add_compile_definitions(_GLIBCXX_ASSERTIONS)
+if(NOT FOLIO_SANITIZE)
+  # -U: some distributions' compilers define a lower level by themselves. Unoptimised code has no checked variants.
+  add_compile_options(-fstack-protector-strong -U_FORTIFY_SOURCE $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
+endif()
 if(FOLIO_SANITIZE)
   add_compile_options(-fsanitize=${FOLIO_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${FOLIO_SANITIZE})
