@@ -1,6 +1,7 @@
 #include "api/embedding_text.h"
 
 #include <fmt/format.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <bit>
@@ -24,16 +25,9 @@ std::vector<float> of_unit_length(std::span<const float> vector) {
 }
 
 std::string base64(std::span<const std::byte> bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const std::size_t given = std::min<std::size_t>(3, bytes.size() - i);
-    unsigned bits = 0;  // 24 of them
-    for (std::size_t k = 0; k < 3; ++k)
-      bits = bits << 8 | (k < given ? std::to_integer<unsigned>(bytes[i + k]) : 0U);
-    for (std::size_t k = 0; k < 4; ++k) text.push_back(k <= given ? kDigits[bits >> (18 - 6 * k) & 63] : '=');
-  }
+  std::string text((bytes.size() + 2) / 3 * 4, '\0');  // and the zero behind it, which is written too
+  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()),
+                  reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   return text;
 }
 
