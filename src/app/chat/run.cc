@@ -31,9 +31,8 @@ struct Loaded {
   sampling::SamplingParams sampling;
 };
 
-Result<Loaded> load(const RunOptions& options, Console& console) {
+Result<Loaded> load(const RunOptions& options, const std::string& path, Console& console) {
   Loaded loaded;
-  FOLIO_TRY(path, resolve_model(options.model));
   FOLIO_TRY(sampling, resolve_sampling(options.sampling, path));
   engine::EngineOptions engine_options = options.engine;
   engine_options.model = path;
@@ -44,7 +43,7 @@ Result<Loaded> load(const RunOptions& options, Console& console) {
     FOLIO_TRY(engine, engine::Engine::load(engine_options));
     loaded.engine = std::move(engine);
   }
-  loaded.path = std::move(path);
+  loaded.path = path;
   loaded.sampling = sampling;
   if (options.verbosity == Verbosity::kVerbose) {
     const std::chrono::duration<double> load_s = std::chrono::steady_clock::now() - start;
@@ -149,12 +148,19 @@ ExitCode run_chat(Loaded& loaded, const RunOptions& options, Console& console) {
 }  // namespace
 
 ExitCode run_command(const RunOptions& options, Console& console) {
-  const auto prompt = read_prompt(options);  // before loading: what is wrong with it is said at once
+  // A model that is missing is said before a prompt is waited for, and what is wrong with that before
+  // loading.
+  const auto path = resolve_model(options.model);
+  if (!path) {
+    console.error(path.error().message);
+    return ExitCode::kError;
+  }
+  const auto prompt = read_prompt(options);
   if (!prompt) {
     console.error(prompt.error().message);
     return ExitCode::kError;
   }
-  auto loaded = load(options, console);
+  auto loaded = load(options, *path, console);
   if (!loaded) {
     console.error(loaded.error().message);
     return ExitCode::kError;
