@@ -73,9 +73,9 @@ void define(CommandLine& line) {
   line.batch_command = line.app.add_subcommand("batch", "answer every request of a file");
   line.inspect_command =
       line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
-  line.pull_command = line.app.add_subcommand("pull", "bring a model from the hub to this machine");
-  line.list_command = line.app.add_subcommand("list", "show the models on this machine");
-  line.rm_command = line.app.add_subcommand("rm", "remove a model from this machine");
+  line.pull_command = line.app.add_subcommand("pull", "download a model from the hub");
+  line.list_command = line.app.add_subcommand("list", "list the models on this machine");
+  line.rm_command = line.app.add_subcommand("rm", "remove a downloaded model");
   line.bench_command =
       line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
   line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");

@@ -68,7 +68,7 @@ ExitCode list_command(Console& console) {
   for (const hub::StoredModel& model : models)
     console.answer(fmt::format("{:>12}  {}\n", megabytes(model.bytes), model.name));
   if (models.empty())
-    console.note(fmt::format("no models in {}; folio pull ORGANISATION/NAME brings one", store().folder()));
+    console.note(fmt::format("no models are stored in {}; download one with folio pull ORGANISATION/NAME", store().folder()));
   return exit_code({}, console);
 }
 

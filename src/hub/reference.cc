@@ -22,6 +22,18 @@ Result<Reference> parse_url(std::string_view text) {
   return Reference{.repository = {}, .file = std::string(file), .url = std::string(text)};
 }
 
+// U+0080 to U+009F, which terminals obey like escape sequences, and what changes the direction of text.
+bool steers(std::string_view text, std::size_t at) {
+  const auto byte = [&](std::size_t i) -> unsigned {
+    return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0U;
+  };
+  if (byte(0) == 0xC2) return byte(1) < 0xA0;
+  if (byte(0) != 0xE2) return false;
+  const unsigned last = byte(2);
+  return (byte(1) == 0x80 && (last == 0x8E || last == 0x8F || (last >= 0xA8 && last <= 0xAE))) ||
+         (byte(1) == 0x81 && last >= 0xA6 && last <= 0xA9);
+}
+
 }  // namespace
 
 bool is_safe_path(std::string_view path) {
@@ -29,6 +41,8 @@ bool is_safe_path(std::string_view path) {
   if (!std::ranges::all_of(
           path, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f && c != '\\'; }))
     return false;
+  for (std::size_t at = 0; at < path.size(); ++at)
+    if (steers(path, at)) return false;
   for (std::size_t start = 0; start <= path.size();) {
     const std::size_t end = std::min(path.find('/', start), path.size());
     if (end == start || path[start] == '.') return false;

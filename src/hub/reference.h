@@ -18,7 +18,8 @@ struct Reference {
 // file. What is accepted is safe as a path below a folder. Errors: everything else, saying what is expected.
 [[nodiscard]] Result<Reference> parse_reference(std::string_view text);
 
-// No empty part, none that begins with a dot, no backslash, no control character.
+// No empty part, none that begins with a dot, no backslash, nothing that steers a terminal or turns its text
+// around (control characters, C1 and bidirectional ones of Unicode too).
 [[nodiscard]] bool is_safe_path(std::string_view path);
 
 }  // namespace folio::hub

@@ -20,8 +20,9 @@ inline constexpr std::string_view kPartSuffix = ".part";
 struct StoredModel {
   std::string
       name;  // what `folio run` takes: "organisation/name:file.gguf", "organisation/name", "file.gguf"
-  std::string path;  // of the GGUF file, or of the folder of a Hugging Face model
+  std::string path;  // of the GGUF file, of the first of its parts, or of the folder of a Hugging Face model
   std::size_t bytes = 0;
+  std::vector<std::string> more_parts;  // of a split GGUF file: the paths of the others
 };
 
 class Store {
@@ -29,7 +30,7 @@ class Store {
   explicit Store(std::string folder) : folder_(std::move(folder)) {}
 
   const std::string& folder() const { return folder_; }
-  // By name.
+  // By name. Left out is what has no safe name (is_safe_path()), and all parts of a model but the first.
   [[nodiscard]] std::vector<StoredModel> list() const;
   // A name as list() has it, with or without "hf://" and ".gguf", or what is before its colon if only one
   // model is so called. Errors: kNotFound; kInvalid, naming the candidates.

@@ -1,0 +1,10 @@
+// pause(): the calling thread sleeps.
+#pragma once
+
+#include <chrono>
+
+namespace folio::platform {
+
+void pause(std::chrono::milliseconds time);
+
+}  // namespace folio::platform
