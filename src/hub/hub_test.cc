@@ -73,7 +73,7 @@ TEST(Url, PartsAsServersMeanThem) {
   EXPECT_FALSE(url->has_origin_of(*parse_url("http://example.org:443/x")));
   EXPECT_FALSE(url->has_origin_of(*parse_url("https://example.org:444/x")));
   EXPECT_FALSE(url->has_origin_of(*parse_url("https://sub.example.org/x")));
-  EXPECT_EQ(resolve_url(*url, "/x y")->text, "https://example.org:443/x%20y");
+  EXPECT_EQ(resolve_url(*url, "/x y")->text, "https://Example.org:443/x%20y");
   EXPECT_EQ(resolve_url(*url, "//other.org/x")->host, "other.org");
   EXPECT_EQ(resolve_url(*url, "https://other.org/x#y")->text, "https://other.org/x");
   for (const char* bad : {"", "x", "ftp://x/y", "file:///etc/passwd", "http://", "https://user:secret@x/y",

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,6 +87,20 @@ class BadInput(Case):
         self.fails("run", "SmolLM2", "-p", "x", says="SmolLM2")
         self.fails("run", self.folder, "-p", "x", says="config.json")
         self.fails("run", self.write("page.gguf", "<!DOCTYPE html>"), "-p", "x", says="page.gguf")
+
+    def test_a_missing_model_is_named_before_a_prompt_is_waited_for(self):
+        read, write = os.pipe()  # nobody writes: a prompt would be waited for
+        with os.fdopen(write, "wb"), os.fdopen(read, "rb") as stdin:
+            result = subprocess.run([program.FOLIO, "run", "no-such.gguf"], stdin=stdin, capture_output=True, timeout=60, env=self.environment())
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(b"no-such.gguf", result.stderr)
+
+    def test_a_fifo_in_a_model_directory_is_not_waited_for(self):
+        folder = self.folder / "model"
+        shutil.copytree(FIXTURES / "llama-gqa", folder)
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        os.mkfifo(folder / "generation_config.json")
+        self.fails("run", folder, "-p", "x", timeout=60, says=("generation_config.json", "not a regular file"))
 
     def test_unsupported_architecture_is_named_with_the_supported_ones(self):
         model = self.write("x.gguf", Gguf(STORIES.read_bytes()).set("general.architecture", "mamba").build())

@@ -12,6 +12,7 @@ import unittest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import check_hardening
 import check_headers
 import check_layers
 import check_readme
@@ -213,6 +214,32 @@ class Readme(Repository):
         self.assert_one(self.problems_of("folio run --sing"), "--sing")
         self.assert_one(self.problems_of("folio broken"), "fails")
         self.assert_one(self.problems_of("ls"), "no ./dev or folio command")
+
+
+class Hardening(Repository):
+    HEADERS = """  Type:                              DYN (Position-Independent Executable file)
+  GNU_STACK      0x000000 0x0000000000000000 0x0000000000000000 0x000000 0x000000 RW  0x10
+  GNU_RELRO      0x14f2ba 0x000000000014f2ba 0x000000000014f2ba 0x086cb9 0x0875c8 R   0x1
+ 0x000000000000001e (FLAGS)              BIND_NOW
+ 0x000000006ffffffb (FLAGS_1)            Flags: NOW PIE
+"""
+    SYMBOLS = {"__stack_chk_fail", "__memcpy_chk", check_hardening.ASSERTION, "read"}
+
+    def test_a_hardened_program_passes(self):
+        self.assertEqual(list(check_hardening.segment_problems(self.HEADERS)), [])
+        self.assertEqual(list(check_hardening.symbol_problems(self.SYMBOLS)), [])
+
+    def test_each_flag_is_missed(self):
+        for old, new, words in (("Type:                              DYN", "Type:                              EXEC", "-pie"), (" PIE\n", "\n", "-pie"),
+                                ("GNU_RELRO", "GNU_OTHER", "relro"), ("RW  0x10", "RWE 0x10", "executable stack"), ("GNU_STACK", "X", "stack")):
+            self.assert_one(list(check_hardening.segment_problems(self.HEADERS.replace(old, new))), words)
+        lazily = self.HEADERS.replace("BIND_NOW", "").replace("NOW PIE", "PIE")
+        self.assert_one(list(check_hardening.segment_problems(lazily)), "-z now")
+        for name, words in (("__stack_chk_fail", "protector"), ("__memcpy_chk", "FORTIFY"), (check_hardening.ASSERTION, "GLIBCXX")):
+            self.assert_one(list(check_hardening.symbol_problems(self.SYMBOLS - {name})), words)
+
+    def test_a_tree_without_the_program_is_no_success(self):
+        self.assert_one(check_hardening.check(self.root, self.build), "is missing")
 
 
 class Words(Repository):
