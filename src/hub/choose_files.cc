@@ -3,6 +3,7 @@
 
 #include "hub/file_name.h"
 #include "hub/pull.h"
+#include "hub/shard_index.h"
 
 namespace folio::hub {
 namespace {
@@ -16,7 +17,7 @@ constexpr std::string_view kPreferred[] = {"Q4_K_M", "Q4_0", "Q4_1", "Q4_K_S", "
 constexpr std::string_view kTexts[] = {"config.json",        "generation_config.json", "tokenizer.json",
                                        "added_tokens.json",  "tokenizer_config.json",  "chat_template.jinja",
                                        "chat_template.json", "special_tokens_map.json"};
-constexpr std::string_view kSingle = "model.safetensors", kIndex = "model.safetensors.index.json";
+constexpr std::string_view kSingle = "model.safetensors";
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 bool equal_letters(char a, char b) { return lower(a) == lower(b); }
@@ -110,7 +111,7 @@ Files weights_of(const Files& files) {
   bool index = false;
   for (const HubFile& file : files) {
     if (file.path.find('/') != std::string::npos) continue;
-    index = index || file.path == kIndex;
+    index = index || file.path == kShardIndex;
     if (file.path == kSingle) single.push_back(file);
     if (file.path.ends_with(".safetensors") && !file.path.starts_with("consolidated")) shards.push_back(file);
   }
@@ -123,17 +124,17 @@ Result<Files> hf_model(const Files& files) {
   if (chosen.empty())
     return fail(ErrorKind::kNotFound,
                 "it holds neither a GGUF file nor {}, nor {} with its files; folio reads no other weights",
-                kSingle, kIndex);
+                kSingle, kShardIndex);
   const bool sharded = chosen.front().path != kSingle;
   bool config = false;
   for (const HubFile& file : files) {
     config = config || file.path == "config.json";
-    if (std::ranges::find(kTexts, file.path) != std::end(kTexts) || (sharded && file.path == kIndex))
+    if (std::ranges::find(kTexts, file.path) != std::end(kTexts) || (sharded && file.path == kShardIndex))
       chosen.push_back(file);
   }
   if (!config)
     return fail(ErrorKind::kNotFound, "it holds neither a GGUF file nor safetensors with a config.json");
-  std::ranges::sort(chosen, {}, &HubFile::path);
+  std::ranges::sort(chosen, {}, [](const HubFile& f) { return std::pair(f.path != kShardIndex, f.path); });
   return chosen;
 }
 

@@ -9,6 +9,7 @@
 #include "hub/file_list.h"
 #include "hub/pull.h"
 #include "hub/reference.h"
+#include "hub/shard_index.h"
 #include "hub/store.h"
 #include "hub/url.h"
 #include "support/temp_dir.h"
@@ -212,8 +213,8 @@ TEST(ChooseFiles, WeightsOnce) {
   EXPECT_THAT(chosen(files({"config.json", "consolidated.safetensors", "model-00001-of-00002.safetensors",
                             "model-00002-of-00002.safetensors", index, "original/model.safetensors"}),
                      ""),
-              ElementsAre("config.json", "model-00001-of-00002.safetensors",
-                          "model-00002-of-00002.safetensors", index));
+              ElementsAre(index, "config.json", "model-00001-of-00002.safetensors",
+                          "model-00002-of-00002.safetensors"));
   EXPECT_THAT(chosen(files({"config.json", "consolidated-00001-of-00001.safetensors", "model.safetensors",
                             "model-00001-of-00001.safetensors", "adapter_model.safetensors", index}),
                      ""),
@@ -221,6 +222,24 @@ TEST(ChooseFiles, WeightsOnce) {
       << "the one that is read first";
   EXPECT_THAT(choose_files(files({"config.json", "consolidated.safetensors"}), "").error().message,
               HasSubstr("neither"));
+}
+
+TEST(ShardIndex, DropsWhatItDoesNotName) {
+  const auto kept = [](std::string_view json) {
+    std::vector<HubFile> some =
+        files({"config.json", "a.safetensors", "b.safetensors", "b.fp16.safetensors"});
+    const Status status = keep_indexed(json, some);
+    std::vector<std::string> paths;
+    for (const HubFile& file : some) paths.push_back(file.path);
+    return status ? paths : std::vector<std::string>{status.error().message};
+  };
+  EXPECT_THAT(kept(R"({"weight_map":{"x":"a.safetensors","y":"b.safetensors","z":"a.safetensors"}})"),
+              ElementsAre("config.json", "a.safetensors", "b.safetensors"));
+  EXPECT_THAT(kept(R"({"weight_map":{"x":"a.safetensors","y":"c.safetensors"}})"),
+              ElementsAre(HasSubstr("does not hold: 'c.safetensors'")));
+  EXPECT_THAT(kept(R"({"weight_map":{"x":"\u001b[31m"}})"), ElementsAre(HasSubstr("'...'")));
+  for (const char* none : {"", "GGUF", "[]", "{}", R"({"weight_map":7})", R"({"weight_map":{"x":[[[]]]}})"})
+    EXPECT_EQ(kept(none).size(), 4u) << none;
 }
 
 TEST(Digest, KnownValues) {

@@ -6,6 +6,8 @@
 #include "hub/download.h"
 #include "hub/file_list.h"
 #include "hub/http_client.h"
+#include "hub/shard_index.h"
+#include "platform/file.h"
 
 namespace folio::hub {
 namespace {
@@ -43,16 +45,22 @@ Result<Pulled> pull(const PullRequest& request) {
   HttpClient client;
   if (repository.empty()) return pull_url(client, request);
   FOLIO_TRY(files, list_files(client, request));
-  const auto chosen = choose_files(files, request.reference.file);
+  auto chosen = choose_files(files, request.reference.file);
   if (!chosen) return fail(chosen.error().kind, "{}: {}", repository, chosen.error().message);
   const fs::path folder = fs::path(request.folder) / repository;
   Pulled pulled;
-  for (const HubFile& file : *chosen) {
+  for (std::size_t i = 0; i < chosen->size(); ++i) {
+    const HubFile file = (*chosen)[i];
+    const std::string path = (folder / file.path).string();
     const std::string url =
         fmt::format("{}/{}/resolve/main/{}", request.endpoint, repository, escaped(file.path));
-    FOLIO_TRY(bytes, download(client, request, file, url, (folder / file.path).string()));
+    FOLIO_TRY(bytes, download(client, request, file, url, path));
     pulled.bytes += bytes;
     ++pulled.files;
+    if (file.path != kShardIndex) continue;
+    FOLIO_TRY(index, platform::read_regular_file(path, kMaxIndexBytes));
+    if (auto kept = keep_indexed(index, *chosen); !kept)
+      return fail(kept.error().kind, "{}: {}", repository, kept.error().message);
   }
   const std::string& first = chosen->front().path;
   pulled.path = first.ends_with(".gguf") ? (folder / first).string() : folder.string();

@@ -44,7 +44,7 @@ struct HubFile {
 // `wanted` is a path, a quantisation or a part of a name, the first that fits deciding in this order: the
 // path; what tells the file's name from the others' ("Q2_K" is not "Q2_K_L", "F16" not "BF16"); a whole word
 // of a path; any part of one. Empty: the best known quantisation. Errors: kNotFound; kInvalid, naming the
-// candidates where it may be several, or the part that is missing.
+// candidates where it may be several, or the part that is missing. An index of weights comes first.
 [[nodiscard]] Result<std::vector<HubFile>> choose_files(const std::vector<HubFile>& files,
                                                         const std::string& wanted);
 

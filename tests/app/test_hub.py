@@ -269,6 +269,17 @@ class Pulls(HubCase):
         self.assertEqual(self.files(), ["org/hf/config.json", "org/hf/model.safetensors", "org/hf/tokenizer.json"])
         self.assertIn(b"org/hf\n", self.folio("list").stdout)
 
+    def test_weights_are_fetched_once(self):
+        index = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}).encode()
+        shards = {f"model-0000{i}-of-00002{kind}.safetensors": b"s" * 3000 for i in (1, 2) for kind in ("", ".fp16")}
+        self.hub.repositories["org/twice"] = {"config.json": CONFIG, "consolidated.safetensors": b"c" * 6000, "model.safetensors.index.json": index} | shards
+        self.pull("org/twice")
+        self.assertEqual(self.files(), ["org/twice/" + name for name in (
+            "config.json", "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json")])
+        del self.hub.repositories["org/twice"]["model-00002-of-00002.safetensors"]
+        shutil.rmtree(self.path("org"))
+        self.assertIn("does not hold: 'model-00002-of-00002.safetensors'", self.pull("org/twice", status=1).stderr.decode())
+
     def test_cuts_are_resumed(self):
         self.hub.cuts = [300_000, 0, 400_000]
         result = self.pull("org/one")
