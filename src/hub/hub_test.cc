@@ -175,6 +175,8 @@ TEST(ChooseFiles, AQuantisationIsTheOneOfThatName) {
   EXPECT_THAT(chosen(types, ""), ElementsAre("m-1b-Q4_0.gguf"));
   EXPECT_THAT(choose_files(types, "Q2").error().message,
               AllOf(HasSubstr("Q2_K.gguf"), Not(HasSubstr("BF16"))));
+  const auto marked = files({"m-BF16-imat.gguf", "m-F16-imat.gguf", "m-Q8_0.gguf"});
+  EXPECT_THAT(chosen(marked, "F16"), ElementsAre("m-F16-imat.gguf"));
   const auto dots = files({"Some.Model.IQ4_XS.gguf", "Some.Model.IQ4_NL.gguf", "Some.Model.f16.gguf"});
   EXPECT_THAT(chosen(dots, "iq4_xs"), ElementsAre("Some.Model.IQ4_XS.gguf"));
   EXPECT_THAT(chosen(dots, ""), ElementsAre("Some.Model.f16.gguf"));

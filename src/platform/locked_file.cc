@@ -38,7 +38,8 @@ std::unexpected<Error> write_error(const std::string& path) {
 }  // namespace
 
 Result<std::optional<LockedFile>> LockedFile::open(const std::string& path, IfLocked if_locked) {
-  for (;;) {
+  constexpr int kMostTurns = 100;  // each time another process had it, and renamed or removed it
+  for (int turn = 0; turn < kMostTurns; ++turn) {
     // Without O_NONBLOCK a FIFO would wait for its other end.
     const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
     if (fd < 0 && (errno == ELOOP || errno == EISDIR || errno == ENXIO))
@@ -56,6 +57,7 @@ Result<std::optional<LockedFile>> LockedFile::open(const std::string& path, IfLo
     file.bytes_ = static_cast<std::uint64_t>(status.st_size);
     return std::optional<LockedFile>(std::move(file));
   }
+  return fail(ErrorKind::kIo, "{}: other processes replace it again and again", path);
 }
 
 LockedFile::LockedFile(LockedFile&& other) noexcept

@@ -34,6 +34,7 @@ Scan scan(std::string_view text, std::size_t at) {
 
 }  // namespace
 
+// By the scanner that Utf8Repair needs anyway. simdutf would be faster, and Debian 12 has no package of it.
 std::optional<std::size_t> first_invalid_utf8(std::string_view bytes) {
   for (std::size_t at = 0; at < bytes.size();) {
     const Scan found = scan(bytes, at);
