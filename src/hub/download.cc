@@ -55,7 +55,8 @@ class Download {
       const bool is_body = response && (response->status == 200 || response->status == 206);
       if (is_body && (file_.bytes == 0 || part_.bytes() == file_.bytes)) return {};
       if (response && response->status == 416) FOLIO_TRY_STATUS(part_.clear());  // it is of another file
-      if (part_.bytes() >= before + kSuccessBytes) backoff.succeed();
+      // A body that is complete and too short is no cut: it would come again and again.
+      if (!is_body && part_.bytes() >= before + kSuccessBytes) backoff.succeed();
       const std::string come = fmt::format("{} of {} bytes are there", part_.bytes(), file_.bytes);
       const Error error = is_body ? Error{ErrorKind::kIo, fmt::format("{}: {}", file_.path, come)}
                                   : describe(response, file_.path);

@@ -42,7 +42,7 @@ class Hub(http.server.ThreadingHTTPServer):
                              "org/hostile": {"../../outside.gguf": MODEL, ".hidden/x.gguf": MODEL}}
         self.cuts, self.wrong, self.ranges, self.seen, self.tokens = [], False, True, [], []
         self.loops, self.busy, self.pages, self.endless, self.gate, self.redirects = False, [], 0, False, None, True
-        self.at_gate = threading.Event()
+        self.at_gate, self.flowed = threading.Event(), 0
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -111,6 +111,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
         with contextlib.suppress(OSError):
             while True:
                 self.wfile.write(piece)
+                self.server.flowed += len(piece)
 
     def content(self, content):
         hub, start = self.server, 0
@@ -391,6 +392,7 @@ class Trouble(HubCase):
     def test_what_never_ends_is_cut_off(self):
         self.hub.endless = True
         self.assertIn("longer than 16777216 bytes", self.fails("pull", "org/one"))
+        self.assertLess(self.hub.flowed, 32 << 20, "and what the sockets hold")
         self.hub.endless = False
         self.hub.repositories["org/grown"] = {"a.gguf": MODEL}
         listing = Answers.listing
@@ -398,9 +400,10 @@ class Trouble(HubCase):
         def then_endless(handler, name):
             listing(handler, name)
             handler.server.endless = True
-        Answers.listing = then_endless
+        Answers.listing, self.hub.flowed = then_endless, 0
         self.addCleanup(setattr, Answers, "listing", listing)
         self.assertIn(f"sends more than {len(MODEL)} bytes", self.pull("org/grown", status=1).stderr.decode())
+        self.assertLess(self.hub.flowed, len(MODEL) + (16 << 20))
         self.assertEqual(self.files(), [])
 
     def test_pages_of_the_list(self):
@@ -469,6 +472,19 @@ class Trouble(HubCase):
         self.addCleanup(setattr, Answers, "listing", listing)
         self.assertIn("pull again", self.pull("org/one", status=1).stderr.decode())
         self.assertEqual(self.files(), [])
+
+    def test_a_body_that_ends_too_early_each_time(self):
+        def short(handler, content):  # whole as far as HTTP tells, and nothing behind it
+            if handler.headers.get("Range"):
+                return handler.answer(416)
+            handler.send_response(200)
+            handler.end_headers()
+            handler.wfile.write(content[:-1])
+        content = Answers.content
+        Answers.content = short
+        self.addCleanup(setattr, Answers, "content", content)
+        self.assertIn("pull again", self.pull("org/one", status=1).stderr.decode())
+        self.assertEqual(len([path for path, _ in self.hub.seen if path.startswith("/cdn")]), 5)
 
 
 class Connections(HubCase):
