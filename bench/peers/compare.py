@@ -3,7 +3,9 @@
 
 Installs the peer's registry package below the folder --home on first use, starts it once, and then measures folio and
 the peer in turn, so that whatever the machine does in the meantime happens to both. Prints the medians and the median
-of the ratios of the pairs. Standard library only.
+of the ratios of the pairs. Prompt and generation are runs of their own, as llama-bench has them: a prompt into an empty
+cache, and tokens behind a context that is not timed; of several streams the one follows the other, as people's do.
+Standard library only.
 """
 
 import argparse
@@ -31,16 +33,16 @@ class Refusal(Exception):
 class LlamaCpp:
     name = "llama.cpp"
     version = "3.22.1"
-    needs = ("node", "npm")
+    needs = ("npm",)  # to fetch the prebuilt library; nothing of Node.js runs when it is measured
     gives_logits = True
-    install_hint = "Node.js 20 or newer with npm (for instance: apt-get install nodejs npm)"
+    install_hint = "npm (for instance: apt-get install npm)"
 
     def install_command(self, folder):
         return ["npm", "install", "--prefix", folder, "--omit=optional", "--ignore-scripts", "--no-audit", "--no-fund",
-                f"node-llama-cpp@{self.version}", f"@node-llama-cpp/linux-x64@{self.version}"]
+                f"@node-llama-cpp/linux-x64@{self.version}"]
 
     def command(self, folder, model, threads):
-        return ["node", HERE / "llama_cpp_peer.mjs", folder, model, threads]
+        return ["python3", HERE / "llama_cpp_peer.py", folder, model, threads]
 
 
 class OpenVino:
@@ -55,7 +57,7 @@ class OpenVino:
                 f"openvino-genai=={self.version}"]
 
     def command(self, folder, model, threads):
-        return [sys.executable, HERE / "openvino_peer.py", folder, model, threads]
+        return ["python3", HERE / "openvino_peer.py", folder, model, threads]
 
 
 PEERS = {peer.name: peer for peer in (LlamaCpp(), OpenVino())}
@@ -139,14 +141,17 @@ class PeerProcess:
 
 # ---------------------------------------------------------------------------------------------- measuring
 
+TESTS = (("prefill", "prompt"), ("decode", "generate"))
+
+
 def rates(shape, times):
-    return {"prefill": shape["streams"] * shape["prompt"] / times["prefill_s"],
-            "decode": shape["streams"] * shape["generate"] / times["decode_s"]}
+    """Tokens per second of the tests that the shape has."""
+    return {test: shape["streams"] * shape[count] / times[f"{test}_s"] for test, count in TESTS if shape[count]}
 
 
 def measure_folio(args, shape):
     command = [args.folio, "bench", args.model, "--json", "--no-probe", "-r", 1, "-t", args.threads,
-               "-p", shape["prompt"], "-n", shape["generate"], "-b", shape["streams"]]
+               "-p", shape["prompt"], "-n", shape["generate"], "-d", shape["depth"], "-b", shape["streams"]]
     if args.kv_cache_dtype:
         command += ["--kv-cache-dtype", args.kv_cache_dtype]
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=RUN_TIMEOUT_S)
@@ -162,7 +167,7 @@ def compare(args, process, shape):
     for _ in range(args.repetitions):
         pairs.append((measure_folio(args, shape), process.measure(shape)))
     rows = []
-    for test in ("prefill", "decode"):
+    for test in pairs[0][1]:
         ours, theirs = [pair[0][test] for pair in pairs], [pair[1][test] for pair in pairs]
         rows.append({"test": test, **shape, "folio_tokens_per_s": statistics.median(ours),
                      "peer_tokens_per_s": statistics.median(theirs),
@@ -172,15 +177,23 @@ def compare(args, process, shape):
 
 
 def shapes(args):
-    yield {"prompt": args.prompt, "generate": args.gen, "streams": 1}
+    empty = {"prompt": 0, "generate": 0, "depth": 0, "streams": 1}
+    if args.prompt:
+        yield {**empty, "prompt": args.prompt}
+    for depth in args.depth if args.gen else ():
+        yield {**empty, "generate": args.gen, "depth": depth}
     for streams in args.batch:
         if streams > 1:
-            yield {"prompt": args.batch_prompt, "generate": args.batch_gen, "streams": streams}
+            yield {"prompt": args.batch_prompt, "generate": args.batch_gen, "depth": 0, "streams": streams}
+
+
+COLUMNS = "{:<8} {:>7} {:>6} {:>6} {:>4}  {:>11} {:>11}  {:>7}"
 
 
 def print_row(row):
-    print(f"{row['test']:<8} {row['streams']:>7} {row['prompt']:>6} {row['generate'] if row['test'] == 'decode' else '-':>4}"
-          f"  {row['folio_tokens_per_s']:>11.1f} {row['peer_tokens_per_s']:>11.1f}  {row['ratio']:>6.2f}x", flush=True)
+    tokens = [row[name] or "-" for name in ("prompt", "depth")] + [row["generate"] if row["test"] == "decode" else "-"]
+    print(COLUMNS.format(row["test"], row["streams"], *tokens, f"{row['folio_tokens_per_s']:.1f}",
+                         f"{row['peer_tokens_per_s']:.1f}", f"{row['ratio']:.2f}x"), flush=True)
 
 
 def warn_if_busy(threads):
@@ -200,8 +213,8 @@ def run(args):
         if not args.json:
             print(f"{args.model}\n{args.threads} threads; medians of {args.repetitions} alternating runs; beside "
                   f"{process.version}\n")
-            print(f"{'':28}{'folio':>12} {peer.name:>11}\n{'test':<8} {'streams':>7} {'prompt':>6} {'gen':>4}"
-                  f"  {'tok/s':>11} {'tok/s':>11}  {'ratio':>7}")
+            print(COLUMNS.format("", "", "", "", "", "folio", peer.name, ""))
+            print(COLUMNS.format("test", "streams", "prompt", "depth", "gen", "tok/s", "tok/s", "ratio"))
         for shape in shapes(args):
             for row in compare(args, process, shape):
                 rows.append(row)
@@ -249,15 +262,24 @@ def diverge(args):
     print(f"{process.version[:44]:<44} {divergence_line(sums)}")
 
 
-def counts(text):
-    values = [int(word) for word in text.split(",")]
-    if not all(1 <= value <= 256 for value in values):
+def counts(least, most):
+    def whole_numbers(text):  # argparse names the function where it refuses
+        values = [int(word) for word in text.split(",")]
+        if not all(least <= value <= most for value in values):
+            raise ValueError
+        return values
+    return whole_numbers
+
+
+def tokens(text):
+    value = int(text)
+    if not 0 <= value <= 1 << 20:
         raise ValueError
-    return values
+    return value
 
 
 def positive(text):
-    value = int(text)
+    value = tokens(text)
     if value < 1:
         raise ValueError
     return value
@@ -270,9 +292,11 @@ def main():
     parser.add_argument("--peer", choices=PEERS, required=True)
     parser.add_argument("--folio", required=True, help="the folio program")
     parser.add_argument("--home", type=pathlib.Path, required=True, help="the folder for the peers' packages")
-    parser.add_argument("-p", "--prompt", type=positive, default=512, help="prompt of the single stream (default 512)")
-    parser.add_argument("-n", "--gen", type=positive, default=64, help="tokens it then generates (default 64)")
-    parser.add_argument("-b", "--batch", type=counts, default=[], help="streams side by side too: 8,32 (default none)")
+    parser.add_argument("-p", "--prompt", type=tokens, default=512, help="prompt of one stream; 0: none (default 512)")
+    parser.add_argument("-n", "--gen", type=tokens, default=64, help="tokens that one stream generates; 0: none (default 64)")
+    parser.add_argument("-d", "--depth", type=counts(0, 1 << 20), default=[0],
+                        help="context that they are generated behind: 0,4096 (default 0)")
+    parser.add_argument("-b", "--batch", type=counts(1, 256), default=[], help="streams side by side too: 8,32 (default none)")
     parser.add_argument("--batch-prompt", type=positive, default=256, help="prompt of each of them (default 256)")
     parser.add_argument("--batch-gen", type=positive, default=32, help="tokens that each generates (default 32)")
     parser.add_argument("-r", "--repetitions", type=positive, default=5, help="pairs of runs (default 5)")
@@ -287,6 +311,8 @@ def main():
     if not os.path.isfile(args.model):
         sys.exit(f"dev: there is no model file {args.model}; peers read GGUF files")
     args.model = os.path.abspath(args.model)
+    if not args.kld and not any(True for _ in shapes(args)):
+        sys.exit("dev: nothing to measure: give --prompt or --gen above 0, or --batch")
     try:
         (diverge if args.kld else run)(args)
     except Refusal as refusal:

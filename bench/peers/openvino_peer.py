@@ -2,10 +2,11 @@
 """OpenVINO GenAI (PyPI openvino-genai) as a benchmark peer: openvino_peer.py PACKAGES MODEL THREADS
 
 PACKAGES is the folder that pip installed into. Reads one JSON object per line from standard input,
-{"prompt": tokens, "generate": tokens, "streams": n}, and answers each with {"prefill_s": s, "decode_s": s}, or
-{"error": sentence}: the time of one new token for every stream, and of the tokens after it (of one stream by its own
-time per token; of several by how much longer they take). The first line it writes is {"version": text} once the model
-is loaded, or {"error": sentence}.
+{"prompt": tokens, "generate": tokens, "depth": tokens, "streams": n}, and answers each with {"prefill_s": s,
+"decode_s": s}, or {"error": sentence}: the time of one new token for every stream, and of the tokens after it (of one
+stream by its own time per token; of several by how much longer they take); null where nothing is asked for. `depth`
+tokens are the prompt where there is no other, for the pipeline has no context without one. The first line it writes is
+{"version": text} once the model is loaded, or {"error": sentence}.
 """
 
 import json
@@ -54,8 +55,13 @@ class Peer:
         return time.monotonic() - start, result.perf_metrics.get_tpot().mean / 1000
 
     def measure(self, run):
-        prefill_s, _ = self.generate(run["prompt"], 1, run["streams"])
-        both_s, token_s = self.generate(run["prompt"], run["generate"] + 1, run["streams"])
+        if run["prompt"] and run.get("depth", 0):
+            raise ValueError("a prompt behind a context cannot be timed by itself")
+        prompt = run["prompt"] or max(1, run.get("depth", 0))
+        prefill_s = self.generate(prompt, 1, run["streams"])[0] if run["prompt"] or run["streams"] > 1 else None
+        if not run["generate"]:
+            return {"prefill_s": prefill_s, "decode_s": None}
+        both_s, token_s = self.generate(prompt, run["generate"] + 1, run["streams"])
         if run["streams"] == 1:
             return {"prefill_s": prefill_s, "decode_s": token_s * run["generate"]}
         if both_s <= prefill_s:
