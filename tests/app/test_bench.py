@@ -127,41 +127,6 @@ class Bench(Case):
         report = self.report("--probe-only", "-t", "1")
         self.assertEqual(list(report), ["machine", "limits"])
 
-    def test_the_engines_table(self):
-        trace = self.write("trace.jsonl", b'{"hash_ids": [0, 1, 2]}\n{"hash_ids": [5]}\n{"hash_ids": [0, 1, 3]}\n')
-        report = self.report("--engine", STORIES, "--no-probe", "-t", "1", "--trace", trace)
-        rows = {row["name"]: row for row in report["rows"] if row["name"] != "trace"}
-        self.assertEqual(list(rows), ["live_kv_share", "upkeep_decode_us", "upkeep_mean_us", "upkeep_share_of_1b_step", "slots", "together",
-                                      "first_token_cold_s", "first_token_warm_s", "first_token_ratio", "saved_by_samples",
-                                      "saved_by_beams", "saved_by_system_prompt", "trace_infinite"])
-        value = {name: row["value"] for name, row in rows.items()}
-        self.assertIsNone(value.pop("upkeep_share_of_1b_step"))  # of limits that were not measured
-        self.assertTrue(all(v > 0 for v in value.values()), value)
-        # What only counts blocks is the same everywhere.
-        self.assertGreater(value["live_kv_share"], 0.99)
-        self.assertGreater(value["slots"], 4)
-        self.assertEqual(rows["upkeep_mean_us"]["steps"] > 500, True)
-        self.assertGreater(value["saved_by_system_prompt"], 0.85)
-        self.assertTrue(0.4 < value["saved_by_samples"] < value["saved_by_beams"] < 5 / 6, value)
-        self.assertEqual(rows["first_token_cold_s"]["prompt_tokens"], 495)
-        self.assertLess(value["first_token_warm_s"], value["first_token_cold_s"])
-        self.assertEqual(value["trace_infinite"], 2 / 7)
-        traces = [(row["capacity_percent"], row["eviction"], row["hit_blocks"]) for row in report["rows"] if row["name"] == "trace"]
-        self.assertEqual(traces, [(10, "lru", 0), (10, "cost", 0), (30, "lru", 0), (30, "cost", 0), (100, "lru", 2), (100, "cost", 2)])
-
-    def test_blocks_and_one_run_of_memory_give_the_same_bits(self):
-        rows = self.report("--paging")["rows"]  # which fails if they do not
-        self.assertEqual([(row["rows"], row["positions"], len(row["ratios"])) for row in rows], [(1, 4096, 21), (32, 4096, 21)])
-        for row in rows:
-            self.assertEqual(row["value"], sorted(row["ratios"])[10])
-
-    def test_slots_need_no_model(self):
-        result = self.folio("bench", "--slots")
-        self.assertEqual((result.returncode, result.stderr), (0, b""))
-        self.assertRegex(result.stdout.decode(), r"8 slots of 8192.*x  >= 4x\n")
-        self.assertEqual([row["name"] for row in self.report("--slots")["rows"]], ["slots"])
-        self.fails("bench", "--engine", STORIES, "--no-probe", "--trace", self.write("bad.jsonl", b"{}\n"), says=("line 1", "hash_ids"))
-
     def test_the_overview(self):
         gguf = Gguf(STORIES.read_bytes())
         gguf.entries["llama.context_length"] = (U32, struct.pack("<I", 4096))
@@ -195,6 +160,7 @@ class Bench(Case):
         self.fails("bench", STORIES, "-p", "many", status=2, says="--prompt")
         self.fails("bench", STORIES, "-b", "300", status=2, says="--batch")
         self.fails("bench", STORIES, "--no-prob", status=2, says="did you mean --no-probe")
+        self.fails("bench", STORIES, "--engine", status=2, says="./dev bench engine")
 
 
 if __name__ == "__main__":

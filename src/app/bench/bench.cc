@@ -6,7 +6,6 @@
 #include "app/bench/overview.h"
 #include "app/bench/plan.h"
 #include "app/bench/report.h"
-#include "app/bench/table.h"
 #include "app/defaults.h"
 #include "app/progress_bar.h"
 #include "app/status_line.h"
@@ -178,9 +177,6 @@ Status probe_only(const BenchOptions& options, Console& console) {
 Status run_bench(const BenchOptions& options, Console& console) {
   if (options.mode == BenchMode::kProbeOnly) return probe_only(options, console);
   if (options.mode == BenchMode::kOverview) return overview(options, console);
-  if (options.mode == BenchMode::kEngine) return engine_table(options, console);
-  if (options.mode == BenchMode::kSlots) return slots_table(options, console);
-  if (options.mode == BenchMode::kPaging) return paging_table(options, console);
   FOLIO_TRY(session, open_session(options, console));
   return run_plans(session);
 }

@@ -146,10 +146,8 @@ void add_output_flags(CLI::App* app, BenchOptions& bench) {
   };
   const auto mode = [&bench](BenchMode wanted, const char* flag) {
     if (bench.mode != BenchMode::kRuns && bench.mode != wanted)
-      refuse(fmt::format(
-          "{} and another table were both given; give one of --overview, --engine, --slots, --paging "
-          "and --probe-only",
-          flag));
+      refuse(
+          fmt::format("{} and another table were both given; give one of --overview and --probe-only", flag));
     bench.mode = wanted;
   };
   add_switch(app, "--json", [format] { format(BenchFormat::kJson, "--json"); }, "one JSON object", group);
@@ -162,30 +160,25 @@ void add_output_flags(CLI::App* app, BenchOptions& bench) {
       "and without",
       group);
   add_switch(
-      app, "--engine", [mode] { mode(BenchMode::kEngine, "--engine"); },
-      "another table: many requests at once, prompts found in the cache,\nblocks shared, and what keeping "
-      "track "
-      "of all that costs",
-      group);
-  add_switch(
-      app, "--slots", [mode] { mode(BenchMode::kSlots, "--slots"); },
-      "of that table how many sequences find room where contiguous slots\nwould hold 8; takes no model",
-      group);
-  add_switch(
-      app, "--paging", [mode] { mode(BenchMode::kPaging, "--paging"); },
-      "what blocks cost: attention over blocks that lie anywhere against one\nrun of memory; takes no model",
-      group);
-  add_text(
-      app, "--trace", bench.trace, "FILE",
-      "requests for --engine to replay through the cache's bookkeeping:\nJSON lines with \"hash_ids\", as "
-      "Mooncake's",
-      group);
-  add_switch(
       app, "--probe-only", [mode] { mode(BenchMode::kProbeOnly, "--probe-only"); },
       "the machine's limits alone; takes no model", group);
   add_switch(
       app, "--no-probe", [&bench] { bench.probing = Probing::kSkip; },
       "do not measure the machine (some seconds): no shares of limits", group);
+}
+
+// Experiments of folio's developers, which are asked for elsewhere.
+void refuse_experiments(CLI::App* app) {
+  for (const auto& [flag, experiment] : {std::pair("--engine", "engine"), std::pair("--slots", "crowd"),
+                                         std::pair("--paging", "paging"), std::pair("--trace", "trace")}) {
+    const auto say = [flag, experiment] {
+      refuse(
+          fmt::format("{} is an experiment on folio, not on a model, and is run in its source tree: "
+                      "./dev bench {}",
+                      flag, experiment));
+    };
+    app->add_flag_callback(flag, say)->group("");
+  }
 }
 
 }  // namespace
@@ -195,13 +188,13 @@ void define_bench(CLI::App* app, BenchOptions& bench) {
   add_shape_flags(app, bench);
   add_setting_flags(app, bench);
   add_output_flags(app, bench);
+  refuse_experiments(app);
   app->footer(
       "Examples:\n"
       "  folio bench                                        prefill 512 and decode 64 of the default model\n"
       "  folio bench model.gguf -p 256 -n 32 -b 1,8,32 --kv-cache-dtype bf16\n"
       "  folio bench model.gguf -p 0 -n 64 -d 4096,32768    decode at long contexts\n"
       "  folio bench model.gguf -p 16 -n 32 -d 1024 -b 8 --shared-prefix off,on\n"
-      "  folio bench --engine --trace mooncake.jsonl\n"
       "  folio bench --probe-only\n\n"
       "tok/s is the median of the repetitions, all streams together, with the least and the most.\n"
       "Operations: two for each multiply-add of the weight matrices (the output matrix for rows with logits\n"
@@ -224,13 +217,6 @@ Status check_bench(const BenchOptions& bench) {
   if (bench.mode == BenchMode::kProbeOnly && !bench.model.empty())
     return fail(ErrorKind::kInvalid,
                 "--probe-only measures the machine and takes no model; leave one of them out");
-  if (bench.mode == BenchMode::kSlots && !bench.model.empty())
-    return fail(ErrorKind::kInvalid, "--slots counts blocks and takes no model; leave one of them out");
-  if (bench.mode == BenchMode::kPaging && !bench.model.empty())
-    return fail(ErrorKind::kInvalid,
-                "--paging has a shape of its own and takes no model; leave one of them out");
-  if (!bench.trace.empty() && bench.mode != BenchMode::kEngine)
-    return fail(ErrorKind::kInvalid, "--trace is replayed by --engine only; give both");
   if (bench.mode == BenchMode::kProbeOnly && bench.probing == Probing::kSkip)
     return fail(ErrorKind::kInvalid, "--probe-only and --no-probe were both given; give one of them");
   if (bench.mode == BenchMode::kOverview && bench.probing == Probing::kSkip)

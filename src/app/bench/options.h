@@ -17,9 +17,6 @@ enum class BenchMode {
   kRuns,       // every combination of the lists
   kOverview,   // one table: load, memory, prefill, decode, what the cache is worth
   kProbeOnly,  // the machine's limits alone; no model
-  kEngine,     // one table: many at once, found prefixes, shared blocks, and what keeping track costs
-  kSlots,      // its row about contiguous slots; no model
-  kPaging,     // attention over blocks against attention over one run of memory; no model
 };
 enum class Probing { kMeasure, kSkip };
 
@@ -38,7 +35,6 @@ struct BenchOptions {
   std::vector<kernels::Arithmetic> arithmetic = {kernels::Arithmetic::kMixed};
   std::vector<int> threads = {0};  // 0: as many as affinity and cgroup allow
   std::size_t repetitions = 5;
-  std::string trace;  // of requests, replayed by kEngine; empty: none
   BenchFormat format = BenchFormat::kText;
   BenchMode mode = BenchMode::kRuns;
   Probing probing = Probing::kMeasure;

@@ -1,4 +1,4 @@
-#include "app/bench/paging.h"
+#include "paging.h"
 
 #include <algorithm>
 #include <chrono>
@@ -16,7 +16,7 @@
 #include "platform/memory.h"
 #include "platform/thread_pool.h"
 
-namespace folio::app {
+namespace folio::experiments {
 namespace {
 
 constexpr std::size_t kLayers = 16, kHeads = 32, kKvHeads = 8, kDim = 64, kPositions = 4096;
@@ -145,11 +145,11 @@ Status measure(PagingRow& row, Runner& runner, const Kv& paged, const Kv& whole)
 
 }  // namespace
 
-Result<std::vector<PagingRow>> measure_paging(const BenchOptions& options) {
+Result<std::vector<PagingRow>> measure_paging(const Options& options) {
   FOLIO_TRY(isa, kernels::choose_isa());
-  const int wanted = options.threads.front();
+  const int wanted = options.threads;
   const int threads = wanted == 0 ? platform::available_cpus() : wanted;
-  const kernels::KvType type = options.kv_types.front().value_or(engine::default_kv_type(isa));
+  const kernels::KvType type = options.kv_type.value_or(engine::default_kv_type(isa));
   const kernels::AttentionKernels& kernels = kernels::kernel_set(isa).attention;
   FOLIO_TRY(geometry, kv::KvGeometry::create({.layers = kLayers,
                                               .kv_heads = kKvHeads,
@@ -175,4 +175,4 @@ Result<std::vector<PagingRow>> measure_paging(const BenchOptions& options) {
   return rows;
 }
 
-}  // namespace folio::app
+}  // namespace folio::experiments

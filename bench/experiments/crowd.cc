@@ -1,4 +1,4 @@
-#include "app/bench/crowd.h"
+#include "crowd.h"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "engine/engine.h"
 
-namespace folio::app {
+namespace folio::experiments {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -241,4 +241,4 @@ Result<SharedPrompt> measure_shared_prompt() {
   return result;
 }
 
-}  // namespace folio::app
+}  // namespace folio::experiments

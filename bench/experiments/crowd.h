@@ -6,7 +6,7 @@
 
 #include "base/result.h"
 
-namespace folio::app {
+namespace folio::experiments {
 
 // 64 sequences that decode while others wait for a seat; prompts of 1,000 to 3,000 tokens, all different.
 struct Upkeep {
@@ -37,4 +37,4 @@ struct SharedPrompt {
 };
 [[nodiscard]] Result<SharedPrompt> measure_shared_prompt();
 
-}  // namespace folio::app
+}  // namespace folio::experiments

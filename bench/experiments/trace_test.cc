@@ -1,4 +1,4 @@
-#include "app/bench/trace.h"
+#include "trace.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace folio::app {
+namespace folio::experiments {
 namespace {
 
 using ::testing::HasSubstr;
@@ -59,4 +59,4 @@ TEST(BenchTrace, RefusesWhatIsNoTrace) {
 }
 
 }  // namespace
-}  // namespace folio::app
+}  // namespace folio::experiments

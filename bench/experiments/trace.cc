@@ -1,4 +1,4 @@
-#include "app/bench/trace.h"
+#include "trace.h"
 
 #include <algorithm>
 #include <fstream>
@@ -9,7 +9,7 @@
 #include "kv/kv_cache.h"
 #include "weights/json_text.h"
 
-namespace folio::app {
+namespace folio::experiments {
 namespace {
 
 using Json = nlohmann::json;
@@ -82,4 +82,4 @@ Result<Replay> replay(const Trace& trace, std::size_t capacity_blocks, kv::Evict
   return result;
 }
 
-}  // namespace folio::app
+}  // namespace folio::experiments

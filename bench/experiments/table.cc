@@ -1,17 +1,19 @@
-#include "app/bench/table.h"
+#include "table.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "app/bench/crowd.h"
-#include "app/bench/paging.h"
 #include "app/bench/report.h"
-#include "app/bench/serving.h"
-#include "app/bench/trace.h"
 #include "app/defaults.h"
+#include "crowd.h"
+#include "kernels/isa.h"
 #include "kernels/probe/machine_probe.h"
+#include "paging.h"
+#include "platform/cpu.h"
+#include "serving.h"
+#include "trace.h"
 
-namespace folio::app {
+namespace folio::experiments {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -121,6 +123,10 @@ Status add_saved_blocks(Rows& rows, engine::Engine& engine) {
                     branching == Branching::kSamples ? "paper: 16-30 %" : "paper: 44-66 %",
                     {{"name", name}, {"value", branches.saved_share}}});
   }
+  return {};
+}
+
+Status add_shared_prompt(Rows& rows) {
   FOLIO_TRY(shared, measure_shared_prompt());
   rows.push_back({fmt::format("blocks saved by {} requests with {} tokens in common, {} of their own",
                               shared.requests, shared.shared_tokens, shared.own_tokens),
@@ -160,8 +166,8 @@ Status add_trace(Rows& rows, const std::string& path) {
   return {};
 }
 
-void print(const Rows& rows, Json head, const BenchOptions& options, Console& console) {
-  if (options.format == BenchFormat::kJson) {
+void print(const Rows& rows, Json head, const Options& options, app::Console& console) {
+  if (options.format == Format::kJson) {
     for (const Row& row : rows) {
       Json fields = row.fields;
       if (!row.aim.empty()) fields["aim"] = row.aim;
@@ -171,7 +177,7 @@ void print(const Rows& rows, Json head, const BenchOptions& options, Console& co
     return;
   }
   std::string text = head.contains("model")
-                         ? fmt::format("{}{}\n\n", machine_text(), head["model"].get<std::string>())
+                         ? fmt::format("{}{}\n\n", app::machine_text(), head["model"].get<std::string>())
                          : std::string();
   for (const Row& row : rows) text += fmt::format("{:<68} {:>26}  {}\n", row.what, row.figure, row.aim);
   console.answer(text);
@@ -179,8 +185,8 @@ void print(const Rows& rows, Json head, const BenchOptions& options, Console& co
 
 }  // namespace
 
-Status engine_table(const BenchOptions& options, Console& console) {
-  FOLIO_TRY(path, resolve_model(options.model));
+Status engine_table(const Options& options, app::Console& console) {
+  FOLIO_TRY(path, app::resolve_model(options.model));
   Rows rows;
   FOLIO_TRY(engine, load_for_serving(options, path));
   std::optional<kernels::MachineLimits> limits;
@@ -193,12 +199,13 @@ Status engine_table(const BenchOptions& options, Console& console) {
   FOLIO_TRY_STATUS(add_together(rows, *engine));
   FOLIO_TRY_STATUS(add_first_token(rows, *engine));
   FOLIO_TRY_STATUS(add_saved_blocks(rows, *engine));
+  FOLIO_TRY_STATUS(add_shared_prompt(rows));
   FOLIO_TRY_STATUS(add_trace(rows, options.trace));
-  print(rows, {{"machine", machine_fields()}, {"model", path}}, options, console);
+  print(rows, {{"machine", app::machine_fields()}, {"model", path}}, options, console);
   return {};
 }
 
-Status paging_table(const BenchOptions& options, Console& console) {
+Status paging_table(const Options& options, app::Console& console) {
   FOLIO_TRY(measured, measure_paging(options));
   Rows rows;
   for (const PagingRow& row : measured)
@@ -214,15 +221,34 @@ Status paging_table(const BenchOptions& options, Console& console) {
           {"positions", row.positions},
           {"ratios", row.ratios},
           {"bytes_per_s", row.bytes / row.paged_s}}});
-  print(rows, {{"machine", machine_fields()}}, options, console);
+  print(rows, {{"machine", app::machine_fields()}}, options, console);
   return {};
 }
 
-Status slots_table(const BenchOptions& options, Console& console) {
+Status crowd_table(const Options& options, app::Console& console) {
   Rows rows;
+  std::optional<kernels::MachineLimits> limits;
+  if (options.probing == Probing::kMeasure) {
+    FOLIO_TRY(isa, kernels::choose_isa());
+    const int threads = options.threads == 0 ? platform::available_cpus() : options.threads;
+    FOLIO_TRY(measured, kernels::measure_limits({.isa = isa, .threads = threads}));
+    limits = measured;
+  }
+  FOLIO_TRY_STATUS(add_upkeep(rows, limits ? &*limits : nullptr));
   FOLIO_TRY_STATUS(add_slots(rows));
+  FOLIO_TRY_STATUS(add_shared_prompt(rows));
   print(rows, Json::object(), options, console);
   return {};
 }
 
-}  // namespace folio::app
+Status trace_table(const Options& options, app::Console& console) {
+  if (options.trace.empty())
+    return fail(ErrorKind::kInvalid,
+                "trace takes the file of a trace: JSON lines with \"hash_ids\", as Mooncake's");
+  Rows rows;
+  FOLIO_TRY_STATUS(add_trace(rows, options.trace));
+  print(rows, Json::object(), options, console);
+  return {};
+}
+
+}  // namespace folio::experiments

@@ -5,10 +5,10 @@
 #include <cstddef>
 #include <vector>
 
-#include "app/bench/options.h"
 #include "base/result.h"
+#include "options.h"
 
-namespace folio::app {
+namespace folio::experiments {
 
 // One batch: the last `rows` positions of a sequence of `positions`.
 struct PagingRow {
@@ -22,9 +22,9 @@ struct PagingRow {
 };
 
 // Attention of the shape of Llama-3.2-1B (16 layers, 32 heads, 8 KV heads of 64) in blocks of 16 tokens, by
-// the options' first threads and KV type: a decoded token, and a chunk of a prompt, behind 4,096 positions;
+// the options' threads and KV type: a decoded token, and a chunk of a prompt, behind 4,096 positions;
 // 21 pairs of passes, either first in turn. Errors: memory for twice the keys and values (270 MB in 16 bits);
 // results that differ in a bit.
-[[nodiscard]] Result<std::vector<PagingRow>> measure_paging(const BenchOptions& options);
+[[nodiscard]] Result<std::vector<PagingRow>> measure_paging(const Options& options);
 
-}  // namespace folio::app
+}  // namespace folio::experiments

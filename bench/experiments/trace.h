@@ -14,7 +14,7 @@
 #include "base/result.h"
 #include "kv/eviction.h"
 
-namespace folio::app {
+namespace folio::experiments {
 
 struct Trace {
   std::vector<std::vector<std::uint32_t>> requests;  // blocks of each, by id
@@ -39,4 +39,4 @@ struct Replay {
 // than the capacity is looked up and not kept. Errors: memory for the tables of that many blocks.
 [[nodiscard]] Result<Replay> replay(const Trace& trace, std::size_t capacity_blocks, kv::Eviction eviction);
 
-}  // namespace folio::app
+}  // namespace folio::experiments

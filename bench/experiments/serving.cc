@@ -1,4 +1,4 @@
-#include "app/bench/serving.h"
+#include "serving.h"
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "weights/open.h"
 
-namespace folio::app {
+namespace folio::experiments {
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -123,21 +123,22 @@ double median(std::vector<double> values) {
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>> load_for_serving(const BenchOptions& options, const std::string& path) {
+Result<std::unique_ptr<Engine>> load_for_serving(const Options& options, const std::string& path) {
   FOLIO_TRY(files, weights::open_model(path));
   FOLIO_TRY(config, std::visit([](const auto& model) { return model::read_config(model); }, files));
   const std::size_t needed = kBranchPrompt + kBranchAnswer + 1;
   if (config.max_context < needed)
-    return fail(ErrorKind::kTooLarge, "{}: --engine needs a context of {} tokens, the model takes {}", path,
-                needed, config.max_context);
+    return fail(ErrorKind::kTooLarge,
+                "{}: the engine's table needs a context of {} tokens, the model takes {}", path, needed,
+                config.max_context);
   engine::EngineOptions wanted;
   wanted.model = path;
-  wanted.threads = options.threads.front();
-  wanted.kv_type = options.kv_types.front();
-  wanted.arithmetic = options.arithmetic.front();
+  wanted.threads = options.threads;
+  wanted.kv_type = options.kv_type;
+  wanted.arithmetic = options.arithmetic;
   wanted.context_tokens = std::min<std::size_t>(config.max_context, kLongPrompt + 2 * kLongAnswer);
   wanted.kv_tokens = kRequests * (64 + 256 + 2 * wanted.block_tokens);
-  ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
+  app::ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
   wanted.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
   return Engine::load(wanted);
 }
@@ -217,4 +218,4 @@ Result<Branches> measure_branches(Engine& engine, Branching branching) {
                   .saved_share = steps == 0 ? 0 : saved / static_cast<double>(steps)};
 }
 
-}  // namespace folio::app
+}  // namespace folio::experiments

@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <memory>
 
-#include "app/bench/options.h"
 #include "base/result.h"
 #include "engine/engine.h"
+#include "options.h"
 
-namespace folio::app {
+namespace folio::experiments {
 
 // 32 requests that arrive by chance (prompts of 16 to 64 tokens, answers of 128 to 256), against every fourth
 // of them alone. Arrivals: exponential gaps, 16 in the time that one request takes alone.
@@ -41,8 +41,8 @@ struct Branches {
 };
 [[nodiscard]] Result<Branches> measure_branches(engine::Engine& engine, Branching branching);
 
-// An engine that holds what these three need, set up by the options' first settings.
-[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_for_serving(const BenchOptions& options,
+// An engine that holds what these three need, set up by the options.
+[[nodiscard]] Result<std::unique_ptr<engine::Engine>> load_for_serving(const Options& options,
                                                                        const std::string& path);
 
-}  // namespace folio::app
+}  // namespace folio::experiments
