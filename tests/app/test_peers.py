@@ -137,7 +137,8 @@ class Peers(Case):
 
     def test_what_folio_refuses(self):
         self.stand_in()
-        self.refused("-d", "512", says=("needs a context of 578", "takes 512"))
+        self.refused(says=("needs a context of 513", "takes 512"))  # the default prompt of 512
+        self.refused("-p", "0", "-d", "512", says=("needs a context of 578", "takes 512"))
         self.refused("none.gguf", says=("none.gguf", "GGUF"))
         self.refused("-p", "0", "-n", "0", says=("nothing to measure",))
 
