@@ -81,8 +81,12 @@ void finish_q4_k(std::byte* block, double deviation) {
   for (std::size_t i = 12; i < 16; ++i) block[i] = (block[i] & std::byte{15}) | block[i] << 4;
 }
 
+// Even codes that reach to two deviations spread by this many of them.
+const double kEvenSpread = 2 / std::sqrt(3.0);
+
 // Puts scales into a block of random bytes.
-void finish_block(TensorType type, std::byte* block, double deviation) {
+void finish_block(TensorType type, std::byte* block, double wanted) {
+  const double deviation = kEvenSpread * wanted;
   switch (type) {
     case TensorType::kQ4_0:
       return store_half(block, deviation / even_deviation(16));
