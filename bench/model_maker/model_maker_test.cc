@@ -69,6 +69,10 @@ TEST(ModelMaker, TheSameBytesOnEveryMachine) {
       {"f16", "330dd00ec08d6fa7d014f5cb72394344"},  {"f32", "6075fd2c1efba102cae5c06fe31587a3"}};
   for (const auto& [name, expected] : known)
     EXPECT_EQ(digest(file_bytes(make(dir, tiny(), *weight_type(name)))), expected) << name;
+  // All kinds of merges are in it, unlike in a tiny one.
+  std::string tokens;
+  for (const std::string& token : make_vocabulary(128'256).tokens) tokens += token + "\n";
+  EXPECT_EQ(digest(tokens), "c1c4f0b50bfc3a621f2883ca8f2d1eab");
 }
 
 TEST(ModelMaker, ThreadsChangeNothingAndTheSeedEverything) {
