@@ -36,16 +36,14 @@ void add_kv_type(CLI::App& experiment, Options& options) {
 
 void add_activations(CLI::App& experiment, Options& options) {
   using kernels::Arithmetic;
-  const std::map<std::string, Arithmetic> known = {{"mixed", Arithmetic::kMixed},
-                                                   {"int16", Arithmetic::kInt16},
-                                                   {"int8", Arithmetic::kInt8},
-                                                   {"f32", Arithmetic::kFloat}};
+  const std::map<std::string, Arithmetic> known = {
+      {"mixed", Arithmetic::kMixed}, {"int16", Arithmetic::kInt16}, {"f32", Arithmetic::kFloat}};
   experiment
       .add_option_function<std::string>(
           "--activations",
           [&options, known](const std::string& name) { options.arithmetic = known.at(name); },
           "what is multiplied with quantised weights (default mixed)")
-      ->check(CLI::IsMember({"mixed", "int16", "int8", "f32"}));
+      ->check(CLI::IsMember({"mixed", "int16", "f32"}));
 }
 
 void add_probing(CLI::App& experiment, Options& options) {
