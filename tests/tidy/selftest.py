@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import check_hardening
 import check_headers
 import check_layers
+import check_misuse
 import check_readme
 import check_seals
 import check_sizes
@@ -117,6 +118,16 @@ class Headers(Repository):
         self.assertEqual(self.check(), [])
         self.write("src/kv/good.h", "#pragma once\n")  # what a header includes counts as its content
         self.assert_one(self.check(), "src/kv/bad.h")
+
+    def test_a_misuse_that_compiles(self):
+        self.check()
+        parts = "enum class Id : int {};\n// RIGHT: made\nId id{3};\n// WRONG: a number\n"
+        self.write("tests/misuse/ids.cc", parts + "Id other = 3;\n")
+        self.assertEqual(check_misuse.check(self.root, self.build), [])
+        self.write("tests/misuse/ids.cc", parts + "Id other{3};\n")
+        self.assert_one(check_misuse.check(self.root, self.build), "ids.cc:4", "compiles")
+        self.write("tests/misuse/ids.cc", parts.replace("id{3}", "id = 3") + "Id other = 3;\n")
+        self.assert_one(check_misuse.check(self.root, self.build), "ids.cc:2", "does not compile")
 
     def test_a_header_of_the_simd_vocabulary(self):
         for isa, register in (("avx2", "__m256"), ("avx512", "__m512")):
