@@ -1,11 +1,11 @@
 // BoundedQueue: the only way work passes between threads. A full queue is an answer (the producer refuses,
-// drops or retries), never a reason to block or to grow.
+// drops or retries), never a reason to block or to grow; an empty one too. Who waits for work is woken by
+// other means (platform/worker.h).
 //
 // Thread rule: every member may be called from any thread. Order: first in, first out over all producers.
 // Memory: `capacity` slots, taken once; T is default-constructible and movable.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <mutex>
 #include <optional>
@@ -16,7 +16,7 @@
 
 namespace folio {
 
-enum class Push { kDone, kFull, kClosed };
+enum class Push { kDone, kFull };
 
 template <typename T>
 class BoundedQueue {
@@ -30,37 +30,21 @@ class BoundedQueue {
 
   // `item` is moved from only when the answer is kDone.
   [[nodiscard]] Push try_push(T&& item) {
-    {
-      std::lock_guard lock(mutex_);
-      if (closed_) return Push::kClosed;
-      if (count_ == slots_.size()) return Push::kFull;
-      slots_[(first_ + count_) % slots_.size()] = std::move(item);
-      ++count_;
-    }
-    not_empty_.notify_one();
+    std::lock_guard lock(mutex_);
+    if (count_ == slots_.size()) return Push::kFull;
+    slots_[(first_ + count_) % slots_.size()] = std::move(item);
+    ++count_;
     return Push::kDone;
   }
 
   // nullopt: nothing is waiting.
   std::optional<T> try_pop() {
     std::lock_guard lock(mutex_);
-    return take();
-  }
-
-  // Waits for an item; nullopt: closed, and everything pushed before has been taken.
-  std::optional<T> pop() {
-    std::unique_lock lock(mutex_);
-    not_empty_.wait(lock, [this] { return count_ > 0 || closed_; });
-    return take();
-  }
-
-  // Ends the queue for producers; consumers still get what is in it. May be called more than once.
-  void close() {
-    {
-      std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    not_empty_.notify_all();
+    if (count_ == 0) return std::nullopt;
+    std::optional<T> item(std::exchange(slots_[first_], T{}));
+    first_ = (first_ + 1) % slots_.size();
+    --count_;
+    return item;
   }
 
   std::size_t size() const {
@@ -70,20 +54,10 @@ class BoundedQueue {
   std::size_t capacity() const { return slots_.size(); }
 
  private:
-  std::optional<T> take() {
-    if (count_ == 0) return std::nullopt;
-    std::optional<T> item(std::exchange(slots_[first_], T{}));
-    first_ = (first_ + 1) % slots_.size();
-    --count_;
-    return item;
-  }
-
   mutable std::mutex mutex_;
-  std::condition_variable not_empty_;
   std::vector<T> slots_;  // ring; items at [first_, first_ + count_)
   std::size_t first_ = 0;
   std::size_t count_ = 0;
-  bool closed_ = false;
 };
 
 }  // namespace folio

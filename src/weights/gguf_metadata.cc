@@ -194,15 +194,6 @@ Result<std::optional<std::string_view>> GgufMetadata::find_string(std::string_vi
 Result<std::uint32_t> GgufMetadata::get_u32(std::string_view key) const {
   return required(find_u32(key), missing(key));
 }
-Result<std::uint64_t> GgufMetadata::get_u64(std::string_view key) const {
-  return required(find_u64(key), missing(key));
-}
-Result<float> GgufMetadata::get_f32(std::string_view key) const {
-  return required(find_f32(key), missing(key));
-}
-Result<bool> GgufMetadata::get_bool(std::string_view key) const {
-  return required(find_bool(key), missing(key));
-}
 Result<std::string_view> GgufMetadata::get_string(std::string_view key) const {
   return required(find_string(key), missing(key));
 }
@@ -245,13 +236,6 @@ Result<std::optional<std::vector<float>>> GgufMetadata::find_f32_array(std::stri
   std::vector<float> out(numbers->count);
   for (std::uint64_t i = 0; i < numbers->count; ++i) out[i] = static_cast<float>(numbers->as_f64(i));
   return out;
-}
-
-Result<std::vector<std::int32_t>> GgufMetadata::get_i32_array(std::string_view key) const {
-  return required(find_i32_array(key), missing(key));
-}
-Result<std::vector<float>> GgufMetadata::get_f32_array(std::string_view key) const {
-  return required(find_f32_array(key), missing(key));
 }
 
 Result<std::optional<std::vector<std::uint32_t>>> GgufMetadata::find_u32_per_layer(

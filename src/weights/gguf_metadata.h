@@ -75,9 +75,6 @@ class GgufMetadata {
   bool contains(std::string_view key) const { return find(key) != nullptr; }
 
   Result<std::uint32_t> get_u32(std::string_view key) const;
-  Result<std::uint64_t> get_u64(std::string_view key) const;
-  Result<float> get_f32(std::string_view key) const;
-  Result<bool> get_bool(std::string_view key) const;
   Result<std::string_view> get_string(std::string_view key) const;
 
   Result<std::optional<std::uint32_t>> find_u32(std::string_view key) const;
@@ -88,8 +85,6 @@ class GgufMetadata {
 
   // Arrays. The span of strings stays valid when this object is moved and ends with it.
   Result<std::span<const std::string_view>> get_string_array(std::string_view key) const;
-  Result<std::vector<std::int32_t>> get_i32_array(std::string_view key) const;
-  Result<std::vector<float>> get_f32_array(std::string_view key) const;
   Result<std::optional<std::vector<std::int32_t>>> find_i32_array(std::string_view key) const;
   Result<std::optional<std::vector<float>>> find_f32_array(std::string_view key) const;
 

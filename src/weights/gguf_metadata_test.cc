@@ -64,23 +64,23 @@ TEST_F(GgufMetadataTest, IntegersOfAnyWidthAreTakenWhereTheyFit) {
   EXPECT_EQ(*metadata_.get_u32("a.u8"), 200u);
   EXPECT_EQ(*metadata_.get_u32("a.u16"), 60000u);
   EXPECT_EQ(*metadata_.get_u32("a.u32"), 4000000000u);
-  EXPECT_EQ(*metadata_.get_u64("a.u64"), std::uint64_t{1} << 40);
-  EXPECT_EQ(*metadata_.get_u64("a.u32"), 4000000000u);
+  EXPECT_EQ(**metadata_.find_u64("a.u64"), std::uint64_t{1} << 40);
+  EXPECT_EQ(**metadata_.find_u64("a.u32"), 4000000000u);
   EXPECT_THAT(error_of(metadata_.get_u32("a.u64")),
               HasSubstr("is u64 1099511627776, expected an unsigned 32-bit integer"));
   EXPECT_THAT(error_of(metadata_.get_u32("a.i8")),
               AllOf(HasSubstr("'a.i8' at byte "), HasSubstr("is i8 -5, expected")));
-  EXPECT_THAT(error_of(metadata_.get_u64("a.i64")), HasSubstr("is i64 -1099511627776"));
+  EXPECT_THAT(error_of(metadata_.find_u64("a.i64")), HasSubstr("is i64 -1099511627776"));
 }
 
 TEST_F(GgufMetadataTest, KindsAreNotMixed) {
-  EXPECT_EQ(*metadata_.get_f32("a.f32"), 1.5f);
-  EXPECT_EQ(*metadata_.get_f32("a.f64"), 0.25f);
-  EXPECT_EQ(*metadata_.get_bool("a.bool"), true);
+  EXPECT_EQ(**metadata_.find_f32("a.f32"), 1.5f);
+  EXPECT_EQ(**metadata_.find_f32("a.f64"), 0.25f);
+  EXPECT_EQ(**metadata_.find_bool("a.bool"), true);
   EXPECT_EQ(*metadata_.get_string("general.architecture"), "llama");
   EXPECT_THAT(error_of(metadata_.get_u32("a.bool")), HasSubstr("is bool, expected"));
-  EXPECT_THAT(error_of(metadata_.get_bool("a.u8")), HasSubstr("is u8 200, expected a bool"));
-  EXPECT_THAT(error_of(metadata_.get_f32("a.u8")), HasSubstr("expected a float"));
+  EXPECT_THAT(error_of(metadata_.find_bool("a.u8")), HasSubstr("is u8 200, expected a bool"));
+  EXPECT_THAT(error_of(metadata_.find_f32("a.u8")), HasSubstr("expected a float"));
   EXPECT_THAT(error_of(metadata_.get_string("a.tokens")),
               HasSubstr("is array of 3 string, expected a string"));
   EXPECT_THAT(error_of(metadata_.get_u32("general.architecture")), HasSubstr("is string, expected"));
@@ -88,7 +88,7 @@ TEST_F(GgufMetadataTest, KindsAreNotMixed) {
 
 TEST_F(GgufMetadataTest, MissingKeysAreAnErrorOrAnAnswer) {
   EXPECT_EQ(error_of(metadata_.get_u32("no.such")), "m.gguf: metadata key 'no.such' is missing");
-  EXPECT_EQ(error_of(metadata_.get_f32_array("no.such")), "m.gguf: metadata key 'no.such' is missing");
+  EXPECT_EQ(error_of(metadata_.get_string_array("no.such")), "m.gguf: metadata key 'no.such' is missing");
   EXPECT_EQ(*metadata_.find_u32("no.such"), std::nullopt);
   EXPECT_EQ(*metadata_.find_string("no.such"), std::nullopt);
   EXPECT_EQ(**metadata_.find_u32("a.u8"), 200u);
@@ -97,13 +97,13 @@ TEST_F(GgufMetadataTest, MissingKeysAreAnErrorOrAnAnswer) {
 
 TEST_F(GgufMetadataTest, Arrays) {
   EXPECT_THAT(*metadata_.get_string_array("a.tokens"), ElementsAre("a", "", "\xc3\xa9"));
-  EXPECT_THAT(*metadata_.get_i32_array("a.ids"), ElementsAre(1, -2, 3));
-  EXPECT_THAT(*metadata_.get_f32_array("a.scores"), ElementsAre(0.5f, -1.0f));
+  EXPECT_THAT(**metadata_.find_i32_array("a.ids"), ElementsAre(1, -2, 3));
+  EXPECT_THAT(**metadata_.find_f32_array("a.scores"), ElementsAre(0.5f, -1.0f));
   EXPECT_THAT(error_of(metadata_.get_string_array("a.ids")),
               HasSubstr("is array of 3 i32, expected an array of strings"));
-  EXPECT_THAT(error_of(metadata_.get_f32_array("a.ids")), HasSubstr("expected an array of floats"));
-  EXPECT_THAT(error_of(metadata_.get_i32_array("a.scores")), HasSubstr("element 0 is no 32-bit integer"));
-  EXPECT_THAT(error_of(metadata_.get_i32_array("a.u8")), HasSubstr("expected an array of integers"));
+  EXPECT_THAT(error_of(metadata_.find_f32_array("a.ids")), HasSubstr("expected an array of floats"));
+  EXPECT_THAT(error_of(metadata_.find_i32_array("a.scores")), HasSubstr("element 0 is no 32-bit integer"));
+  EXPECT_THAT(error_of(metadata_.find_i32_array("a.u8")), HasSubstr("expected an array of integers"));
 }
 
 TEST_F(GgufMetadataTest, StringArraysSurviveAMove) {

@@ -42,9 +42,9 @@ inline void use_metadata(const weights::GgufMetadata& metadata, Bytes file) {
     require(inside(bytes_of(entry.key), file));
     require(metadata.find_u32(entry.key) || !metadata.find_u32(entry.key).error().message.empty());
     require(!weights::gguf_value_type(entry.value).empty());
-    (void)metadata.get_f32(entry.key);
-    (void)metadata.get_i32_array(entry.key);
-    (void)metadata.get_f32_array(entry.key);
+    (void)metadata.find_f32(entry.key);
+    (void)metadata.find_i32_array(entry.key);
+    (void)metadata.find_f32_array(entry.key);
     (void)metadata.get_u32_per_layer(entry.key, 3);
     if (const auto text = metadata.get_string(entry.key)) require(inside(bytes_of(*text), file));
     if (const auto texts = metadata.get_string_array(entry.key)) {
