@@ -2,7 +2,7 @@
 
 #include <variant>
 
-#include "engine/gguf_vocabulary.h"
+#include "weights/gguf_vocabulary.h"
 
 namespace folio::engine {
 namespace {
@@ -22,7 +22,7 @@ Result<std::optional<std::string>> hf_template(const weights::HfModel& model) {
 
 Result<text::Tokenizer> load_tokenizer(const weights::AnyModel& files) {
   if (const auto* gguf = std::get_if<weights::GgufModel>(&files)) {
-    FOLIO_TRY(vocabulary, gguf_vocabulary(gguf->metadata));
+    FOLIO_TRY(vocabulary, weights::gguf_vocabulary(gguf->metadata));
     return text::Tokenizer::from_vocabulary(vocabulary);
   }
   const auto& hf = std::get<weights::HfModel>(files);

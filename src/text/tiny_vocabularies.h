@@ -5,7 +5,7 @@
 #include <deque>
 #include <string>
 
-#include "text/vocabulary.h"
+#include "base/vocabulary.h"
 
 namespace folio::text::testing {
 

@@ -17,7 +17,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
-#include "text/vocabulary.h"
+#include "base/vocabulary.h"
 
 struct FolioTokenizer;  // rust/folio_rust.h
 

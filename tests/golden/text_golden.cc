@@ -11,10 +11,10 @@
 #include <sstream>
 
 #include "base/result.h"
-#include "engine/gguf_vocabulary.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "weights/gguf.h"
+#include "weights/gguf_vocabulary.h"
 
 namespace folio::golden {
 namespace {
@@ -159,7 +159,7 @@ void check_lines(const Tokenizer& tokenizer, std::string_view input, std::string
 
 Result<Tokenizer> load_gguf(const fs::path& path) {
   FOLIO_TRY(model, weights::GgufModel::open(path.string()));
-  FOLIO_TRY(vocabulary, engine::gguf_vocabulary(model.metadata));
+  FOLIO_TRY(vocabulary, weights::gguf_vocabulary(model.metadata));
   return Tokenizer::from_vocabulary(vocabulary);
 }
 

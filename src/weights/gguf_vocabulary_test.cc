@@ -1,17 +1,12 @@
-#include "engine/gguf_vocabulary.h"
+#include "weights/gguf_vocabulary.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
-namespace folio::engine {
+namespace folio::weights {
 namespace {
-
-using weights::GgufMetadata;
-using weights::GgufNumbers;
-using weights::GgufStrings;
-using weights::GgufType;
 
 template <typename T>
 GgufNumbers numbers(GgufType type, const std::vector<T>& values) {
@@ -72,4 +67,4 @@ TEST(GgufVocabulary, AWrongTypeIsNamed) {
 }
 
 }  // namespace
-}  // namespace folio::engine
+}  // namespace folio::weights

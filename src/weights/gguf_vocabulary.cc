@@ -1,14 +1,11 @@
-#include "engine/gguf_vocabulary.h"
+#include "weights/gguf_vocabulary.h"
 
 #include <algorithm>
 #include <cctype>
 #include <string>
 
-namespace folio::engine {
+namespace folio::weights {
 namespace {
-
-using text::Vocabulary;
-using weights::GgufMetadata;
 
 // The Phi-3 family's tokenizer swallows white space after its control tokens; the file does not say so, its
 // name does.
@@ -54,7 +51,7 @@ Status read_flags(const GgufMetadata& metadata, Vocabulary& vocabulary) {
 
 }  // namespace
 
-Result<text::Vocabulary> gguf_vocabulary(const weights::GgufMetadata& metadata) {
+Result<Vocabulary> gguf_vocabulary(const GgufMetadata& metadata) {
   Vocabulary vocabulary;
   FOLIO_TRY(model, metadata.find_string("tokenizer.ggml.model"));
   vocabulary.model = model ? std::string(*model) : "none";
@@ -79,4 +76,4 @@ Result<text::Vocabulary> gguf_vocabulary(const weights::GgufMetadata& metadata) 
   return vocabulary;
 }
 
-}  // namespace folio::engine
+}  // namespace folio::weights

@@ -1,5 +1,6 @@
-// Vocabulary: what a GGUF file says about its tokenizer, as plain data. The engine fills it from the file's
-// metadata (engine/gguf_vocabulary.h); Tokenizer::from_vocabulary() turns it into a working tokenizer.
+// Vocabulary: what a GGUF file says about its tokenizer, as plain data between two floors that do not know
+// each other: weights/gguf_vocabulary.h fills it, text's Tokenizer::from_vocabulary() turns it into a working
+// tokenizer.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace folio::text {
+namespace folio {
 
 // Values of `tokenizer.ggml.token_type`.
 enum class TokenType : std::int32_t {
@@ -37,4 +38,4 @@ struct Vocabulary {
   bool strip_after_control = false;  // white space after a control token belongs to it (the Phi-3 family)
 };
 
-}  // namespace folio::text
+}  // namespace folio
