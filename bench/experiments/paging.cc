@@ -109,7 +109,7 @@ class Runner {
         .first_row = 0,
         .rows = rows_,
         .first_position = static_cast<std::uint32_t>(kPositions - rows_)};
-    plan_.prepare({&sequence, 1}, kHeads, kKvHeads);
+    plan_.prepare({&sequence, 1}, {.heads = kHeads, .kv_heads = kKvHeads});
     const auto start = std::chrono::steady_clock::now();
     for (std::size_t layer = 0; layer < kLayers; ++layer)
       plan_.run(kernels_, pool_, {.kv = kv.layer(layer), .queries = queries_.data(), .out = out.data()});

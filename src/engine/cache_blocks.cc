@@ -66,7 +66,7 @@ void CacheBlocks::swap_in(Sequence& s) {
 // Against computing all of it again, as if nothing of it would still be found.
 bool CacheBlocks::swapping_is_faster(const Sequence& s) const {
   const double bytes = static_cast<double>(s.kv->blocks().size() * cache_.geometry().block_bytes());
-  return 2 * bytes / kCopyBytesPerMs < cost_.predict_ms(scheduler::StepShape::of(0, s.kv->computed()));
+  return 2 * bytes / kCopyBytesPerMs < cost_.predict_ms(cost_.shape_of(0, s.kv->computed()));
 }
 
 bool CacheBlocks::reserve(SequenceId id, std::size_t upto) {

@@ -8,13 +8,14 @@
 // Any number of jobs may be under way: a step computes rows of many sequences, as the scheduler plans, and no
 // answer depends on who else is there, on preemptions, or on what the cache held (three numeric contracts).
 //
-// Thread rule: one thread calls step() and drain(). submit(), cancel() and stop_accepting() may be called
-// from any thread and only enqueue. The tokenizer, the template and the facts about the model are immutable
-// and may be used from any thread.
+// Thread rule: one thread calls step() and drain(). submit(), stop_accepting() and a stream's cancel() may be
+// called from any thread and only leave word. The tokenizer, the template and the facts about the model are
+// immutable and may be used from any thread.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,6 +47,8 @@ struct Job {
   std::shared_ptr<TokenStream> stream;                // of the first answer
   std::vector<std::shared_ptr<TokenStream>> streams;  // of all, by choice
   std::uint64_t seed = 0;                             // given, or drawn
+
+  void cancel() const { stream->cancel(); }
 };
 
 struct MemoryUse {
@@ -55,23 +58,20 @@ struct MemoryUse {
 
 class Engine {
  public:
-  // Errors: anything wrong with the file, an option that contradicts it, memory that does not suffice (saying
-  // what fits).
+  // Errors: those of load_parts() and assemble().
   [[nodiscard]] static Result<std::unique_ptr<Engine>> load(const EngineOptions& options);
   ~Engine();
 
-  // An engine of other parts than a file's. Errors: scheduling options that contradict each other or the
-  // parts.
+  // Errors: scheduling options that contradict each other or the parts.
   [[nodiscard]] static Result<std::unique_ptr<Engine>> assemble(EngineParts parts);
 
   // Queues a generation. Errors: an empty prompt, a token outside the vocabulary, parameters out of range, a
   // prompt that leaves no room in the context or in the block pool (naming both lengths), more choices than
   // may run at once, too many unfinished requests, and after stop_accepting().
   [[nodiscard]] Result<Job> submit(GenerationRequest request);
-  // What submit() would say, without queueing anything; any thread.
-  [[nodiscard]] Status check_request(const GenerationRequest& request) const;
-  // The generation ends at the next step with kCancelled; unknown and finished ids are ignored.
-  void cancel(SequenceId id);
+  // What submit() would refuse, but for want of room in its queue, and what of the request is to blame; any
+  // thread.
+  [[nodiscard]] std::expected<void, Refusal> check_request(const GenerationRequest& request) const;
 
   // Advances generations by what the scheduler gives them. False: there is nothing to do. The first such step
   // after a busy one proves the accounts of the block pool (check_integrity()).
@@ -82,12 +82,6 @@ class Engine {
   void stop_accepting();
   // Stops accepting and steps until every generation has ended.
   void drain();
-
-  // For benchmarks: puts keys and values that nobody computed into the cache as those of `tokens`, whole
-  // blocks only, so that a request with this salt and prefix starts behind a long context at once. Its
-  // answers mean nothing; other salts are not touched. The thread of step(), while nothing is running.
-  // Errors: kTooLarge where the blocks do not hold them; a token outside the vocabulary.
-  [[nodiscard]] Status fill_context(std::string_view salt, std::span<const TokenId> tokens);
 
   const text::Tokenizer& tokenizer() const { return parts_.tokenizer; }
   const text::ChatTemplate& chat_template() const { return parts_.chat_template; }
@@ -106,7 +100,6 @@ class Engine {
   std::size_t running() const { return scheduler_.running(); }    // the engine's thread only, as waiting()
   std::size_t waiting() const { return scheduler_.waiting(); }
   std::uint64_t preemptions() const { return scheduler_.preemptions(); }
-  scheduler::StepRates step_rates() const { return parts_.cost->rates(); }
   std::size_t step_tokens() const { return parts_.workspace.limits().rows; }
   // Times that check_integrity() was proved after a busy step; the thread of step().
   std::uint64_t integrity_checks() const { return integrity_checks_; }
@@ -116,6 +109,11 @@ class Engine {
  private:
   explicit Engine(EngineParts parts);
 
+  Status check_prompt(const GenerationRequest& request) const;
+  Status check_length(const GenerationRequest& request) const;
+  Status check_sampling(const GenerationRequest& request) const;
+  Status check_logprobs(const GenerationRequest& request) const;
+  Status check_choices(const GenerationRequest& request) const;
   Status check_beams(const GenerationRequest& request) const;
   std::unique_ptr<Sequence> make_sequences(GenerationRequest request, Job& job);
   std::size_t most_new_tokens(const GenerationRequest& request) const;
@@ -123,6 +121,7 @@ class Engine {
 
   // The parts of a step, in its order.
   void drain_arrivals();
+  void end_cancelled();
   void end_overdue();
   bool plan_step();
   void compute(const std::atomic<bool>* abandon);
@@ -162,9 +161,7 @@ class Engine {
   std::atomic<bool> accepting_{true};
   std::atomic<std::size_t> unfinished_{0};  // sequences, from submit() on
   BoundedQueue<std::unique_ptr<Sequence>> arrivals_{kMaxSequences};
-  BoundedQueue<SequenceId> cancellations_{4 * kMaxSequences};
-  std::vector<SequenceId> cancelled_;  // scratch
-  std::size_t with_deadline_ = 0;      // sequences
+  std::size_t with_deadline_ = 0;  // sequences
   std::vector<PlanItem> plan_;
   scheduler::StepShape shape_;  // of plan_
   double step_started_ms_ = 0;

@@ -4,14 +4,12 @@
 #include <gtest/gtest.h>
 
 #include "engine/engine_testing.h"
-#include "engine/name_space.h"
 #include "support/models.h"
 
 namespace folio::engine {
 namespace {
 
 using namespace testing_support;
-using test::fixture;
 using test::kModels;
 using test::kStories;
 
@@ -137,13 +135,13 @@ TEST(Choices, EndTogetherWhereNothingIsToBeGenerated) {
   for (const auto& stream : job->streams) EXPECT_EQ(stream->take().finish, FinishReason::kLength);
   request.max_tokens = 10;
   job = engine->submit(request);
-  engine->cancel(job->id);  // before it ever ran
+  job->cancel();  // before it ever ran
   run(*engine);
   for (const auto& stream : job->streams) EXPECT_EQ(stream->take().finish, FinishReason::kCancelled);
   job = engine->submit(request);
   engine->step();
   engine->step();
-  engine->cancel(job->id);  // after the fork: all of them
+  job->cancel();  // after the fork: all of them
   EXPECT_FALSE(engine->step());
   for (const auto& stream : job->streams) EXPECT_EQ(stream->take().finish, FinishReason::kCancelled);
   EXPECT_EQ(engine->kv_stats().in_use_blocks, 0u);
@@ -173,7 +171,7 @@ TEST(Sharing, WhenTheProducerIsCancelledAnotherGoesOn) {
   for (int i = 0; i < 3; ++i) jobs.push_back(*engine->submit(request));
   for (int i = 0; i < 3; ++i) engine->step();
   EXPECT_EQ(engine->running(), 1u);  // the others wait for it
-  engine->cancel(jobs[0].id);
+  jobs[0].cancel();
   run(*engine);
   for (int i = 1; i < 3; ++i) EXPECT_EQ(jobs[i].stream->take().tokens, expected);
   EXPECT_GE(jobs[1].stream->stats().cached_tokens, 80u);  // what the first had done by then
@@ -264,49 +262,6 @@ TEST(Limits, OptionsThatContradictEachOther) {
   EXPECT_THAT(message({.model = kStories, .step_tokens = 8, .max_num_seqs = 9}),
               testing::HasSubstr("--max-num-batched-tokens 8"));
   EXPECT_THAT(message({.model = kStories, .step_budget_ms = -1}), testing::HasSubstr("step budget"));
-}
-
-TEST(NameSpace, EverythingThatBitsDependOnChangesIt) {
-  const auto geometry =
-      kv::KvGeometry::create({.layers = 2, .kv_heads = 2, .key_dim = 8, .value_dim = 8}).value();
-  const auto wide = kv::KvGeometry::create(
-                        {.layers = 2, .kv_heads = 2, .key_dim = 8, .value_dim = 8, .type = KvType::kBF16})
-                        .value();
-  const model::ModelConfig config{.architecture = "llama", .layers = 2, .vocab = 10};
-  model::ModelConfig turned = config, dynamic = config, precise = config;
-  turned.rope.base = 5e5;
-  dynamic.rope.scaling = model::RopeScaling::kDynamic;
-  precise.rms_epsilon = 1e-6F;
-  const auto space = [&](const model::ModelConfig& c, const kv::KvGeometry& g, NameSpaceOf what) {
-    return name_space({what.model, c, g, what.isa, what.arithmetic, what.quantize, what.context_tokens});
-  };
-  const NameSpaceOf base{{1, 2}, config, geometry, kernels::Isa::kAvx2, kernels::Arithmetic::kInt16, {}, 100};
-  const auto with = [&](auto change) {
-    NameSpaceOf what = base;
-    change(what);
-    return space(config, geometry, what);
-  };
-  const std::string same = space(config, geometry, base);
-  EXPECT_EQ(same, with([](NameSpaceOf& w) { w.context_tokens = 200; }));  // no part in the bits, as a rule
-  std::vector<std::string> all{same,
-                               space(turned, geometry, base),
-                               space(dynamic, geometry, base),
-                               space(precise, geometry, base),
-                               space(config, wide, base),
-                               with([](NameSpaceOf& w) { w.model.high = 9; }),
-                               with([](NameSpaceOf& w) { w.isa = kernels::Isa::kAvx512; }),
-                               with([](NameSpaceOf& w) { w.arithmetic = kernels::Arithmetic::kFloat; }),
-                               with([](NameSpaceOf& w) { w.quantize = kernels::TensorType::kQ8_0; })};
-  NameSpaceOf longer = base;
-  longer.context_tokens = 200;
-  all.push_back(space(dynamic, geometry, longer));
-  std::ranges::sort(all);
-  EXPECT_EQ(std::ranges::adjacent_find(all), all.end()) << *std::ranges::adjacent_find(all);
-  const auto open = [](const char* path) { return *weights::open_model(fixture(path)); };
-  EXPECT_EQ(model_digest(open("quant-llama/model-Q4_1.gguf")),
-            model_digest(open("quant-llama/model-Q4_1.gguf")));
-  EXPECT_NE(model_digest(open("quant-llama/model-Q4_1.gguf")),
-            model_digest(open("quant-llama/model-Q4_0.gguf")));
 }
 
 }  // namespace

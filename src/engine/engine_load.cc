@@ -1,4 +1,4 @@
-// Engine::load(): everything that happens once.
+// load_parts(): everything that happens once.
 #include <algorithm>
 #include <cstring>
 #include <new>
@@ -7,6 +7,7 @@
 #include "engine/load_text.h"
 #include "engine/name_space.h"
 #include "kernels/quant/quantize.h"
+#include "model/rope.h"
 #include "platform/cpu.h"
 #include "platform/memory.h"
 #include "scheduler/calibrated_cost.h"
@@ -116,7 +117,7 @@ kernels::KvType default_kv_type(kernels::Isa isa) {
   return isa == kernels::Isa::kReference ? kernels::KvType::kF32 : kernels::KvType::kF16;
 }
 
-Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
+Result<EngineParts> load_parts(const EngineOptions& options) {
   FOLIO_TRY_STATUS(check_options(options));
   FOLIO_TRY(threads, choose_threads(options.threads));
   FOLIO_TRY(isa, options.isa ? Result<kernels::Isa>(*options.isa) : kernels::choose_isa());
@@ -128,7 +129,6 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
   FOLIO_TRY(tokenizer, load_tokenizer(files));
   FOLIO_TRY(chat_template, load_chat_template(files, tokenizer));
 
-  const Hash128 digest = model_digest(files);
   auto pool = std::make_unique<platform::ThreadPool>(threads);
   const kernels::KernelSet& kernels = kernels::kernel_set(isa);
   FOLIO_TRY(model, model::load_model(files, config,
@@ -146,13 +146,15 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                                          .threads = threads,
                                                          .arithmetic = options.arithmetic}));
   const scheduler::StepRates guess = first_guess(*model);
-  const std::string space = name_space({.model = digest,
-                                        .config = config,
-                                        .geometry = geometry,
-                                        .isa = isa,
-                                        .arithmetic = options.arithmetic,
-                                        .quantize = options.quantize,
-                                        .context_tokens = context});
+  const bool dynamic_rope = config.rope.scaling == model::RopeScaling::kDynamic;
+  std::string space = name_space({.description = weights::description_digest(files),
+                                  .weights = model->weights_digest(),
+                                  .geometry = geometry,
+                                  .isa = isa,
+                                  .arithmetic = options.arithmetic,
+                                  .quantize = options.quantize,
+                                  .rope_context = dynamic_rope ? context : 0,
+                                  .functions = model::Rope::probe()});
   FOLIO_TRY(cache,
             kv::KvCache::create({.geometry = geometry,
                                  .blocks = choose_blocks(options, geometry, context),
@@ -163,20 +165,27 @@ Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
                                  .attention_share = guess.attention_ms / guess.linear_ms,
                                  .swap_blocks = options.swap_bytes / geometry.block_bytes()}));
   FOLIO_TRY(residency, watch_lifetimes(*cache, options.residency_share));
-  auto cost = std::make_unique<scheduler::CalibratedCost>(guess);
-  return assemble({.kernels = kernels,
-                   .pool = std::move(pool),
-                   .tokenizer = std::move(tokenizer),
-                   .chat_template = std::move(chat_template),
-                   .model = std::move(model),
-                   .residency = std::move(residency),
-                   .cache = std::move(cache),
-                   .workspace = std::move(workspace),
-                   .time = std::make_unique<SteadyTime>(),
-                   .cost = std::move(cost),
-                   .context_tokens = context,
-                   .kv_use = options.kv_use,
-                   .scheduling = limits});
+  auto cost =
+      std::make_unique<scheduler::CalibratedCost>(guess, model->window().value_or(scheduler::kNoWindow));
+  return EngineParts{.kernels = kernels,
+                     .pool = std::move(pool),
+                     .tokenizer = std::move(tokenizer),
+                     .chat_template = std::move(chat_template),
+                     .model = std::move(model),
+                     .residency = std::move(residency),
+                     .cache = std::move(cache),
+                     .name_space = std::move(space),
+                     .workspace = std::move(workspace),
+                     .time = std::make_unique<SteadyTime>(),
+                     .cost = std::move(cost),
+                     .context_tokens = context,
+                     .kv_use = options.kv_use,
+                     .scheduling = limits};
+}
+
+Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {
+  FOLIO_TRY(parts, load_parts(options));
+  return assemble(std::move(parts));
 }
 
 }  // namespace folio::engine

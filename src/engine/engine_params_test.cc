@@ -140,6 +140,24 @@ TEST_F(Params, RefusesWhatNamesNothing) {
   EXPECT_THAT(with([](auto& r) { r.sampling.stop_token_ids = {TokenId{9999}}; }),
               HasSubstr("stop_token_ids"));
   EXPECT_THAT(with([](auto& r) { r.sampling.bad_words = {{}}; }), HasSubstr("bad_words has 0 tokens"));
+  const auto part = [&](auto change) {
+    auto request = request_;
+    change(request);
+    const auto checked = engine_->check_request(request);
+    return checked ? RequestPart::kNone : checked.error().part;
+  };
+  EXPECT_EQ(part([](auto&) {}), RequestPart::kNone);
+  EXPECT_EQ(part([](auto& r) { r.sampling.bad_words = {{}}; }), RequestPart::kSampling);
+  EXPECT_EQ(part([](auto& r) { r.prompt_logprobs = 513; }), RequestPart::kLogprobs);
+  EXPECT_EQ(part([](auto& r) { r.prompt.clear(); }), RequestPart::kPrompt);
+  EXPECT_EQ(part([](auto& r) { r.prompt = {TokenId{512}}; }), RequestPart::kPrompt);
+  EXPECT_EQ(part([](auto& r) { r.prompt = prompt_of(5000, 512); }), RequestPart::kLength);
+  EXPECT_EQ(part([](auto& r) { r.stop = {""}; }), RequestPart::kStop);
+  EXPECT_EQ(part([](auto& r) { r.choices = 1000; }), RequestPart::kChoices);
+  EXPECT_EQ(part([](auto& r) { r.pooling = Pooling::kMean; }), RequestPart::kHidden);
+  EXPECT_EQ(part([](auto& r) { r.choices = 2, r.on_logits = [](auto...) {}; }), RequestPart::kLogits);
+  EXPECT_EQ(part([](auto& r) { r.beams = BeamOptions{.length_penalty = 99}; }), RequestPart::kBeams);
+  EXPECT_EQ(part([](auto& r) { r.deadline_ms = -1; }), RequestPart::kDeadline);
   auto nothing_left = request_;
   nothing_left.sampling.allowed_token_ids = {TokenId{7}};
   nothing_left.sampling.bad_words = {{TokenId{7}}};

@@ -20,6 +20,7 @@
 
 namespace folio::engine {
 
+// `name_space`: what the cache calls everything that its blocks' bits depend on (name_space.h).
 // Requires: the workspace holds scheduling.max_num_batched_tokens rows and scheduling.max_outputs rows of
 // logits; the cache has the model's geometry; no pointer but `residency` is null.
 struct EngineParts {
@@ -30,6 +31,7 @@ struct EngineParts {
   std::unique_ptr<model::Model> model;
   std::unique_ptr<kv::BlockResidency> residency;  // listens to the cache; null: no lifetimes are measured
   std::unique_ptr<kv::KvCache> cache;
+  std::string name_space = {};
   model::Workspace workspace;
   std::unique_ptr<TimeSource> time;
   std::unique_ptr<scheduler::StepCost> cost;
@@ -37,5 +39,9 @@ struct EngineParts {
   KvUse kv_use = KvUse::kCache;
   scheduler::SchedulerOptions scheduling;
 };
+
+// The parts that a model file and options make. Errors: anything wrong with the file, an option that
+// contradicts it, memory that does not suffice (saying what fits).
+[[nodiscard]] Result<EngineParts> load_parts(const EngineOptions& options);
 
 }  // namespace folio::engine

@@ -8,6 +8,7 @@ namespace folio::engine {
 
 bool Engine::step(const std::atomic<bool>* abandon) {
   drain_arrivals();
+  end_cancelled();
   end_overdue();
   if (!plan_step()) {
     check_when_idle();
@@ -27,11 +28,7 @@ void Engine::drain() {
   }
 }
 
-// New requests, and cancellations. Who cancels has submitted before: cancellations taken first find their
-// request among the arrivals taken after them.
 void Engine::drain_arrivals() {
-  cancelled_.clear();
-  while (auto id = cancellations_.try_pop()) cancelled_.push_back(*id);
   while (auto arrival = arrivals_.try_pop()) {
     const Sequence& s = sequences_.add(std::move(*arrival));
     if (s.request.deadline_ms > 0) ++with_deadline_;
@@ -43,11 +40,16 @@ void Engine::drain_arrivals() {
                     .seats = s.request.choices,
                     .outputs_from = s.outputs_from()});
   }
-  if (cancelled_.empty()) return;
+}
+
+void Engine::end_cancelled() {
+  bool any = false;
   sequences_.for_each([&](Sequence& s) {
-    if (std::ranges::find(cancelled_, s.choice.job) != cancelled_.end()) finish(s, FinishReason::kCancelled);
+    if (!s.stream->is_cancelled()) return;
+    finish(s, FinishReason::kCancelled);
+    any = true;
   });
-  sequences_.remove_finished();
+  if (any) sequences_.remove_finished();
 }
 
 void Engine::end_overdue() {

@@ -36,6 +36,24 @@ TEST(Exactness, CachedDecodingEqualsRecomputation) {
     }
 }
 
+// What the comparison above compares with: every step computes all tokens that are known.
+TEST(Exactness, RecomputationComputesEverythingInEveryStep) {
+  const auto rows_of_steps = [](KvUse use) {
+    const auto engine = load({.model = kModels[0], .kv_use = use});
+    EXPECT_TRUE(engine->submit(greedy(prompt_of(37, 256), 24)).has_value());
+    std::vector<std::size_t> rows;
+    while (engine->step()) rows.push_back(engine->last_step_tokens());
+    return rows;
+  };
+  std::vector<std::size_t> cached{37}, recomputed{37};
+  for (std::size_t known = 38; known < 37 + 24; ++known) {
+    cached.push_back(1);
+    recomputed.push_back(known);
+  }
+  EXPECT_EQ(rows_of_steps(KvUse::kCache), cached);
+  EXPECT_EQ(rows_of_steps(KvUse::kRecompute), recomputed);
+}
+
 TEST(Exactness, ChunksOfThePromptDoNotShow) {
   for (const std::string& model : kModels)
     for (KvType type : {KvType::kF32, KvType::kF16, KvType::kBF16}) {
@@ -183,11 +201,24 @@ TEST_F(EngineLife, CancelFreesTheBlocksWithinOneStep) {
   auto job = engine_->submit(greedy({TokenId{1}}, 200));
   for (int i = 0; i < 5; ++i) engine_->step();
   EXPECT_GT(engine_->kv_stats().in_use_blocks, 0u);
-  engine_->cancel(job->id);
-  engine_->cancel(SequenceId{999});  // unknown: ignored
+  job->cancel();
   EXPECT_FALSE(engine_->step());
   EXPECT_EQ(engine_->kv_stats().in_use_blocks, 0u);
   EXPECT_EQ(job->stream->take().finish, FinishReason::kCancelled);
+  job->cancel();  // too late: ignored
+  EXPECT_FALSE(engine_->step());
+}
+
+// Between two steps any number may be cancelled, any number of times: a flag each, no queue to overflow.
+TEST_F(EngineLife, NoCancellationIsLostAmongThousands) {
+  const auto first = engine_->submit(greedy({TokenId{1}}, 200));
+  const auto other = engine_->submit(greedy({TokenId{2}}, 200));
+  engine_->step();
+  first->cancel();
+  for (std::size_t i = 0; i < 8 * kMaxSequences; ++i) other->cancel();
+  EXPECT_FALSE(engine_->step());
+  EXPECT_EQ(first->stream->take().finish, FinishReason::kCancelled);
+  EXPECT_EQ(other->stream->take().finish, FinishReason::kCancelled);
 }
 
 // The step that ends one generation gives its blocks to the next: the pool has room for one of them only.
@@ -198,7 +229,7 @@ TEST_F(EngineLife, TheStepOfACancellationRunsWhoeverWaitedForTheBlocks) {
   for (int i = 0; i < 4; ++i) engine->step();
   EXPECT_EQ(first->stream->take().tokens.size(), 4u);
   EXPECT_EQ(engine->waiting(), 1u);
-  engine->cancel(first->id);
+  first->cancel();
   engine->step();
   EXPECT_EQ(second->stream->take().tokens.size(), 1u);
   EXPECT_EQ(engine->running(), 1u);
@@ -213,7 +244,7 @@ TEST_F(EngineLife, SubmitAndCancelFromOtherThreads) {
       auto job = engine_->submit(greedy({TokenId{1}, TokenId{static_cast<int>(i + 5)}}, 20));
       ASSERT_TRUE(job.has_value());
       streams[i] = job->stream;
-      if (i % 2 == 1) engine_->cancel(job->id);
+      if (i % 2 == 1) job->cancel();
     });
   for (int i = 0; i < 500; ++i) engine_->step();
   threads.clear();  // joins

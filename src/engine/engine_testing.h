@@ -20,6 +20,27 @@ inline std::unique_ptr<Engine> load(const EngineOptions& options) {
   return engine ? std::move(*engine) : nullptr;
 }
 
+// A clock that shows what the test says; `now_ms` outlives it.
+class ManualTime final : public TimeSource {
+ public:
+  explicit ManualTime(const double& now_ms) : now_ms_(now_ms) {}
+  double now_ms() const override { return now_ms_; }
+
+ private:
+  const double& now_ms_;
+};
+
+// As load(), with the test's clock.
+inline std::unique_ptr<Engine> load(const EngineOptions& options, const double& now_ms) {
+  auto parts = load_parts(options);
+  EXPECT_TRUE(parts.has_value()) << (parts ? "" : parts.error().message);
+  if (!parts) return nullptr;
+  parts->time = std::make_unique<ManualTime>(now_ms);
+  auto engine = Engine::assemble(std::move(*parts));
+  EXPECT_TRUE(engine.has_value()) << (engine ? "" : engine.error().message);
+  return engine ? std::move(*engine) : nullptr;
+}
+
 inline std::vector<TokenId> prompt_of(std::size_t length, std::uint32_t vocab) {
   std::vector<TokenId> tokens;
   for (std::size_t i = 0; i < length; ++i)

@@ -1,11 +1,13 @@
 // What a caller asks of the engine, and what it gets back.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -86,6 +88,26 @@ struct GenerationRequest {
   bool wants_hidden() const { return pooling != Pooling::kNone || hidden_from != kNoHidden; }
 };
 
+// The part of a request that is wrong, for callers whose users know it by another name.
+enum class RequestPart {
+  kNone,      // the request is fine; it is not taken now
+  kPrompt,    // empty, or a token outside the vocabulary
+  kLength,    // the prompt leaves no room
+  kSampling,  // sampling
+  kLogprobs,  // logprobs or prompt_logprobs
+  kStop,
+  kChoices,
+  kBeams,
+  kHidden,  // pooling or hidden_from, with what does not go with them
+  kLogits,  // on_logits
+  kDeadline,
+};
+
+struct Refusal {
+  RequestPart part;
+  Error error;
+};
+
 enum class FinishReason {
   kStop,       // a token that ends the generation, or a stop text; of a pooled prompt, its vector is there
   kLength,     // max_tokens or the context is reached
@@ -126,23 +148,34 @@ struct Delta {
   std::optional<FinishReason> finish;  // set once, in the last delta
 };
 
-// The way of one answer from the engine's thread to its reader. Text waits here in one piece however slow the
-// reader is, so that the engine never waits for it; the answer's own length bounds it. Thread rule: every
-// member may be called from any thread; one reader.
+// Has somebody cancelled the request? Shared by the streams of its answers and the engine.
+using CancelFlag = std::shared_ptr<std::atomic<bool>>;
+
+// The way of one answer from the engine's thread to its reader, and of the reader's "no more" back. Text
+// waits here in one piece however slow the reader is, so that the engine never waits for it; the answer's own
+// length bounds it. Thread rule: every member may be called from any thread; one reader.
 class TokenStream {
  public:
+  explicit TokenStream(CancelFlag cancelled) : cancelled_(std::move(cancelled)) {}
+
+  // The request ends at the next step with kCancelled, all its answers with it. No effect on one that has
+  // ended. The flag is the message: however many are cancelled, and however often, none is lost.
+  void cancel() { cancelled_->store(true, std::memory_order_relaxed); }
+
   Delta take();           // what is there, possibly nothing
   Delta wait();           // waits for text, tokens or the end
   bool finished() const;  // the last delta has been put (it may not have been taken)
   GenerationStats stats() const;
 
   // The engine's side.
+  bool is_cancelled() const { return cancelled_->load(std::memory_order_relaxed); }
   void put(std::string_view text, std::optional<TokenId> token, const sampling::Logprobs* logprobs = nullptr);
   void put_prompt(const sampling::Logprobs& logprobs);
   void put_embedding(std::vector<float> embedding);
   void finish(FinishReason reason, const GenerationStats& stats);
 
  private:
+  CancelFlag cancelled_;
   mutable std::mutex mutex_;
   std::condition_variable news_;
   Delta pending_;

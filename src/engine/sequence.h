@@ -42,7 +42,7 @@ struct BeamGroup {
 // are the same.
 struct Sequence {
   Sequence(const Choice& which, std::shared_ptr<const GenerationRequest> what,
-           const text::Tokenizer& tokenizer)
+           const text::Tokenizer& tokenizer, CancelFlag cancelled)
       : id(which.sequence()),
         choice(which),
         shared_request(std::move(what)),
@@ -50,7 +50,8 @@ struct Sequence {
         tokens(request.prompt),
         detokenizer(tokenizer, text::SpecialText::kSkip, request.text_start),
         stop(request.stop),
-        pooler(request.pooling, request.prompt.size()) {}
+        pooler(request.pooling, request.prompt.size()),
+        stream(std::make_shared<TokenStream>(std::move(cancelled))) {}
 
   std::size_t generated() const { return tokens.size() - request.prompt.size(); }
   // The first position whose logits are wanted, besides the last.
@@ -94,7 +95,7 @@ struct Sequence {
   text::Detokenizer detokenizer;
   StopMatcher stop;
   Pooler pooler;
-  std::shared_ptr<TokenStream> stream = std::make_shared<TokenStream>();
+  std::shared_ptr<TokenStream> stream;
   std::optional<FinishReason> finished;
 
   GenerationStats stats;

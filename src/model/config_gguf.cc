@@ -82,6 +82,30 @@ Result<RopeConfig> read_rope(const Reader& reader, const ModelConfig& config, co
   return rope;
 }
 
+// Keys of other architectures that a llama does not have.
+Status check_other_arithmetic(const weights::GgufMetadata& metadata, const std::string& prefix,
+                              const ModelConfig& c) {
+  const ArithmeticField others[] = {{"attention.scale", 1 / std::sqrt(static_cast<double>(c.head_dim))},
+                                    {"attention.clamp_kqv", 0},
+                                    {"attention.max_alibi_bias", 0},
+                                    {"attention.temperature_scale", 0},
+                                    {"attention.causal", 1},
+                                    {"attn_logit_softcapping", 0},
+                                    {"final_logit_softcapping", 0},
+                                    {"embedding_scale", 1},
+                                    {"residual_scale", 1},
+                                    {"logit_scale", 1},
+                                    {"use_parallel_residual", 0}};
+  const auto value_of = [&](std::string_view name) -> std::optional<double> {
+    const std::string key = prefix + std::string(name);
+    if (const auto number = metadata.find_f32(key); number && *number)
+      return **number == 0 ? std::nullopt : std::optional<double>(**number);  // 0 is "not said" everywhere
+    if (const auto flag = metadata.find_bool(key); flag && *flag) return **flag ? 1 : 0;
+    return std::nullopt;
+  };
+  return check_arithmetic(others, value_of, metadata.source());
+}
+
 Result<std::uint32_t> vocabulary_size(const weights::GgufModel& model, const Reader& reader) {
   const std::string& source = model.metadata.source();
   if (const weights::Tensor* embedding = model.tensors.find("token_embd.weight")) {
@@ -149,6 +173,7 @@ Result<ModelConfig> read_config(const weights::GgufModel& model) {
   FOLIO_TRY(rope, read_rope(reader, c, source));
   c.rope = rope;
   FOLIO_TRY_STATUS(check_config(c, source));
+  FOLIO_TRY_STATUS(check_other_arithmetic(metadata, c.architecture + ".", c));
   return c;
 }
 

@@ -133,6 +133,36 @@ Status read_rope(const Fields& fields, ModelConfig& c) {
   return {};
 }
 
+// Granite, Gemma, Cohere, MiniCPM, OLMo, Falcon and mixtures of experts say so; a llama has none of it.
+Status check_other_arithmetic(const Fields& fields, const ModelConfig& c) {
+  const ArithmeticField others[] = {{"attention_multiplier", 1 / std::sqrt(static_cast<double>(c.head_dim))},
+                                    {"query_pre_attn_scalar", c.head_dim},
+                                    {"embedding_multiplier", 1},
+                                    {"residual_multiplier", 1},
+                                    {"logits_scaling", 1},
+                                    {"logit_scale", 1},
+                                    {"scale_emb", 1},
+                                    {"attn_logit_softcapping", 0},
+                                    {"final_logit_softcapping", 0},
+                                    {"clip_qkv", 0},
+                                    {"use_qk_norm", 0},
+                                    {"qk_norm", 0},
+                                    {"use_parallel_residual", 0},
+                                    {"parallel_attn", 0},
+                                    {"alibi", 0},
+                                    {"num_experts", 0},
+                                    {"num_local_experts", 0},
+                                    {"n_routed_experts", 0}};
+  const auto value_of = [&](std::string_view name) -> std::optional<double> {
+    const std::string key(name);
+    if (!fields.has(key.c_str())) return std::nullopt;
+    const Json& value = fields[key.c_str()];
+    if (value.is_boolean()) return value.get<bool>() ? 1 : 0;
+    return value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
+  };
+  return check_arithmetic(others, value_of, fields.source());
+}
+
 Result<std::string> architecture_of(const Fields& fields) {
   if (fields.has("architectures") && fields["architectures"].is_array() &&
       fields["architectures"].size() == 1 && fields["architectures"][0].is_string())
@@ -183,6 +213,7 @@ Result<ModelConfig> read_config(const weights::HfModel& model) {
   c.window = architecture == "MistralForCausalLM" ? window : 0;
   FOLIO_TRY_STATUS(read_rope(fields, c));
   FOLIO_TRY_STATUS(check_config(c, fields.source()));
+  FOLIO_TRY_STATUS(check_other_arithmetic(fields, c));
   return c;
 }
 

@@ -56,10 +56,6 @@ constexpr NamesType hf_names() {
           .down = "mlp.down_proj"};
 }
 
-const weights::TensorStore& tensors_of(const weights::AnyModel& files) {
-  return std::visit([](const auto& model) -> const weights::TensorStore& { return model.tensors; }, files);
-}
-
 // Llama 3.1's frequency divisors, which GGUF carries as a tensor.
 Result<std::vector<float>> rope_divisors(const weights::TensorStore& store, WeightLoader& loader,
                                          std::size_t pairs) {
@@ -75,15 +71,23 @@ Result<std::vector<float>> rope_divisors(const weights::TensorStore& store, Weig
 
 Result<std::unique_ptr<Model>> Llama::load(const weights::AnyModel& files, const ModelConfig& config,
                                            const ModelOptions& options, platform::ThreadPool& pool) {
-  const weights::TensorStore& store = tensors_of(files);
-  FOLIO_TRY(loader, WeightLoader::create(store, pool, options.load));
-  FOLIO_TRY(divisors, rope_divisors(store, loader, config.rope.dims / 2));
-  std::unique_ptr<Llama> model(
-      new Llama(config, *options.kernels, Rope(config.rope, options.max_tokens, divisors)));
+  const weights::TensorStore& store = weights::tensors_of(files);
   const bool gguf = std::holds_alternative<weights::GgufModel>(files);
-  FOLIO_TRY_STATUS(model->load_weights(loader, gguf ? gguf_names<Names>() : hf_names<Names>()));
-  model->memory_ = loader.finish();
+  const Names names = gguf ? gguf_names<Names>() : hf_names<Names>();
+  const auto load_with = [&](WeightLoader loader) -> Result<std::unique_ptr<Llama>> {
+    FOLIO_TRY(divisors, rope_divisors(store, loader, config.rope.dims / 2));
+    std::unique_ptr<Llama> model(
+        new Llama(config, *options.kernels, Rope(config.rope, options.max_tokens, divisors)));
+    FOLIO_TRY_STATUS(model->load_weights(loader, names));
+    FOLIO_TRY(memory, loader.finish(config.architecture));
+    model->memory_ = std::move(memory);
+    return model;
+  };
+  FOLIO_TRY(checked, load_with(WeightLoader::checking(store, options.load)));
+  FOLIO_TRY(loader, WeightLoader::create(store, pool, options.load));
+  FOLIO_TRY(model, load_with(std::move(loader)));
   model->weight_bytes_ = model->memory_.used_bytes;
+  model->weights_digest_ = model->memory_.digest;
   return model;
 }
 
@@ -142,7 +146,8 @@ void Llama::forward(const Batch& batch, const kv::KvGeometry& geometry, std::spa
   FOLIO_CHECK(batch.output_rows.size() <= workspace.limits().output_rows,
               "more outputs than the workspace holds");
   const Pass pass{.kernels = kernels_, .pool = pool, .workspace = workspace, .rows = batch.tokens.size()};
-  workspace.attention.prepare(batch.sequences, config_.heads, config_.kv_heads);
+  workspace.attention.prepare(
+      batch.sequences, {.heads = config_.heads, .kv_heads = config_.kv_heads, .window = attention_window()});
   embed(pass, embedding_, batch.tokens, workspace.hidden());
   compute_angles(pass, rope_, batch.positions);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
@@ -173,10 +178,7 @@ void Llama::attention(const Pass& pass, const Layer& layer, const Batch& batch,
                                     .value_stride = layer.value.outputs(),
                                     .slots = batch.slots}});
   w.attention.run(kernels_.attention, pass.pool,
-                  {.kv = view,
-                   .window = c.window == 0 ? kernels::kFullWindow : c.window,
-                   .queries = w.queries(),
-                   .out = w.attended()});
+                  {.kv = view, .window = attention_window(), .queries = w.queries(), .out = w.attended()});
   apply_linear(pass, w.attended(), {{layer.output, w.hidden(), kernels::Epilogue::kAdd}});
 }
 

@@ -31,6 +31,9 @@ class Llama final : public Model {
   Llama(const ModelConfig& config, const kernels::KernelSet& kernels, Rope rope)
       : Model(config), kernels_(kernels), rope_(std::move(rope)) {}
 
+  std::uint32_t attention_window() const {
+    return config_.window == 0 ? kernels::kFullWindow : config_.window;
+  }
   struct Names;
   Status load_weights(WeightLoader& loader, const Names& names);
   [[nodiscard]] Result<Layer> load_layer(WeightLoader& loader, const Names& names, std::size_t index) const;

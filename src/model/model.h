@@ -3,8 +3,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 
+#include "base/hash.h"
 #include "base/result.h"
 #include "kernels/attention/kv_type.h"
 #include "kernels/kernel_set.h"
@@ -35,12 +37,19 @@ class Model {
   // not read).
   std::size_t weight_bytes() const { return weight_bytes_; }
   virtual std::size_t step_weight_bytes() const = 0;
+  // A name for the names and contents of all tensors that the model was made from.
+  const Hash128& weights_digest() const { return weights_digest_; }
+  // Tokens that a row's attention looks at, at most, itself included; nullopt: all before it.
+  std::optional<std::size_t> window() const {
+    return config_.window == 0 ? std::nullopt : std::optional<std::size_t>(config_.window);
+  }
 
  protected:
   explicit Model(ModelConfig config) : config_(std::move(config)) {}
 
   ModelConfig config_;
   std::size_t weight_bytes_ = 0;
+  Hash128 weights_digest_;
 };
 
 struct ModelOptions {

@@ -1,5 +1,6 @@
 #include "model/model_config.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace folio::model {
@@ -68,6 +69,20 @@ Status check_config(const ModelConfig& c, const std::string& source) {
     return fail(ErrorKind::kInvalid, "{}: the RMS norm's epsilon is {}, not between 0 and 1", source,
                 c.rms_epsilon);
   return check_rope(c.rope, c.head_dim, source);
+}
+
+Status check_arithmetic(std::span<const ArithmeticField> fields,
+                        const std::function<std::optional<double>(std::string_view name)>& value_of,
+                        const std::string& source) {
+  for (const ArithmeticField& field : fields) {
+    const std::optional<double> value = value_of(field.name);
+    if (!value || std::abs(*value - field.neutral) <= 1e-6 * std::max(1.0, std::abs(field.neutral))) continue;
+    return fail(ErrorKind::kUnsupported,
+                "{}: '{}' is {}, which changes what the model computes, and folio does not do it ({} would "
+                "change nothing); use a model without it",
+                source, field.name, *value, field.neutral);
+  }
+  return {};
 }
 
 }  // namespace folio::model

@@ -4,7 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "weights/gguf.h"
@@ -65,5 +69,18 @@ inline constexpr std::uint32_t kMaxContext = 1u << 24;
 // Internal to the two readers: ranges and relations that any source must satisfy. `source` begins the
 // message.
 [[nodiscard]] Status check_config(const ModelConfig& config, const std::string& source);
+
+// A field by which other architectures, and code that comes with a model, change what is computed, and the
+// value with which it changes nothing.
+struct ArithmeticField {
+  std::string_view name;
+  double neutral;
+};
+// Internal to the two readers. Errors: a field that `value_of` finds has another value: whoever wrote it
+// relies on code that obeys it, and folio's llama does not. Fields in no table are let be: most say nothing
+// of the arithmetic, and what does needs tensors, which are not overlooked (unread_tensors.h).
+[[nodiscard]] Status check_arithmetic(
+    std::span<const ArithmeticField> fields,
+    const std::function<std::optional<double>(std::string_view name)>& value_of, const std::string& source);
 
 }  // namespace folio::model

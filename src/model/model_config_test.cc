@@ -140,5 +140,34 @@ TEST(ConfigGguf, NamesWhatIsWrong) {
   EXPECT_THAT(message(gguf().add("general.type", "adapter")), HasSubstr("'adapter'"));
 }
 
+// A llama in name that scales, caps or routes: without that its answers are fluent and wrong.
+TEST(ConfigGguf, RefusesArithmeticOfOtherArchitectures) {
+  const auto message = [](const auto& key, const auto& value) {
+    const auto config = read(gguf().add("llama.vocab_size", std::uint32_t{9}).add(key, value));
+    return config ? std::string("accepted") : config.error().message;
+  };
+  EXPECT_THAT(message("llama.attention.scale", 0.5F), HasSubstr("'attention.scale' is 0.5"));
+  EXPECT_EQ(message("llama.attention.scale", 0.25F), "accepted");  // 1 / sqrt(16)
+  EXPECT_EQ(message("llama.attention.scale", 0.0F), "accepted");
+  EXPECT_THAT(message("llama.attention.causal", false), HasSubstr("attention.causal"));
+  EXPECT_EQ(message("llama.attention.causal", true), "accepted");
+  EXPECT_THAT(message("llama.final_logit_softcapping", 30.0F), HasSubstr("final_logit_softcapping"));
+  EXPECT_THAT(message("llama.logit_scale", 8.0F), HasSubstr("use a model without it"));
+  EXPECT_EQ(message("llama.some_note", 8.0F), "accepted");
+}
+
+TEST(ConfigHf, RefusesArithmeticOfOtherArchitectures) {
+  EXPECT_THAT(error_of(config_json(R"(, "logits_scaling": 8.0)")),
+              HasSubstr("config.json: 'logits_scaling' is 8"));
+  EXPECT_EQ(error_of(config_json(R"(, "logits_scaling": 1.0, "attention_multiplier": 0.25)")), "accepted");
+  EXPECT_THAT(error_of(config_json(R"(, "attention_multiplier": 0.0078125)")),
+              HasSubstr("attention_multiplier"));
+  EXPECT_THAT(error_of(config_json(R"(, "use_qk_norm": true)")), HasSubstr("use_qk_norm"));
+  EXPECT_THAT(error_of(config_json(R"(, "num_local_experts": 8)")), HasSubstr("num_local_experts"));
+  EXPECT_EQ(error_of(config_json(R"(, "use_qk_norm": false, "num_local_experts": 0, "clip_qkv": null,
+      "pretraining_tp": 2, "note": 7)")),
+            "accepted");
+}
+
 }  // namespace
 }  // namespace folio::model

@@ -64,6 +64,18 @@ Rope::Rope(const RopeConfig& config, std::uint32_t max_tokens, std::span<const f
                                            : (config.factor > 1 ? 0.1 * std::log(config.factor) + 1 : 1);
 }
 
+Hash128 Rope::probe() {
+  const Rope rope({.dims = 128}, 1, {});
+  constexpr std::uint32_t kPositions[] = {1, 77, 4095, 131071};
+  std::vector<float> values(2 * rope.pairs() * std::size(kPositions));
+  float* out = values.data();
+  for (const std::uint32_t position : kPositions) {
+    rope.angles(position, out, out + rope.pairs());
+    out += 2 * rope.pairs();
+  }
+  return hash128({std::as_bytes(std::span(values))});
+}
+
 void Rope::angles(std::uint32_t position, float* cosine, float* sine) const {
   for (std::size_t i = 0; i < frequencies_.size(); ++i) {
     // The angle is rounded to f32 as the models' training code does; its functions are then exact to f32.

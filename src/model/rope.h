@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "base/hash.h"
 #include "model/model_config.h"
 
 namespace folio::model {
@@ -19,6 +20,11 @@ class Rope {
 
   std::size_t pairs() const { return frequencies_.size(); }
   RopeLayout layout() const { return layout_; }
+
+  // A name for this machine's pow, cos and sin: the bits of some hundred frequencies and angles as they are
+  // computed here. The C library chooses their code by processor, so two machines may differ in the last
+  // place.
+  static Hash128 probe();
 
   // cosine and sine [pairs] of the angles at `position`, times the attention factor. Cost: about 30 ns a
   // pair.

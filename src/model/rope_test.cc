@@ -59,6 +59,23 @@ TEST(Rope, Llama3KeepsShortWavesAndStretchesLongOnes) {
   }
 }
 
+// A name that no value changes would name nothing.
+TEST(Rope, TheProbeNamesTheBitsOfAngles) {
+  const Hash128 here = Rope::probe();
+  EXPECT_EQ(Rope::probe(), here);
+  EXPECT_NE(here, Hash128{});
+  const Rope rope({.dims = 128}, 1, {});
+  std::vector<float> values(4 * 128);
+  std::size_t at = 0;
+  for (const std::uint32_t position : {1u, 77u, 4095u, 131071u}) {
+    rope.angles(position, &values[at], &values[at + 64]);
+    at += 128;
+  }
+  EXPECT_EQ(hash128({std::as_bytes(std::span(values))}), here);
+  values[300] = std::nextafter(values[300], 2.0F);
+  EXPECT_NE(hash128({std::as_bytes(std::span(values))}), here);
+}
+
 TEST(Rope, YarnMultipliesByItsAttentionFactor) {
   const Rope rope(config(RopeScaling::kYarn), 100, {});
   std::vector<float> cosine(8), sine(8);

@@ -1,13 +1,16 @@
 // WeightLoader: tensors of a file -> matrices packed for the kernels and vectors of floats, in memory of our
-// own.
+// own. It knows which tensors were asked for, so that none is overlooked, and names what it read.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
 #include <vector>
 
+#include "base/hash.h"
 #include "base/result.h"
 #include "kernels/linear/packed_matrix.h"
 #include "platform/memory.h"
@@ -30,13 +33,18 @@ struct LoadOptions {
 struct WeightMemory {
   platform::Arena arena;
   std::size_t used_bytes = 0;  // of weights in their packed form
+  Hash128 digest;              // of the names and contents of all tensors read, in this order
 };
 
+// An architecture asks for its tensors twice, by the same code: of a checking() loader, which says in no time
+// what is missing, misshapen or left over, and of one that packs.
 class WeightLoader {
  public:
-  // Reserves address space for all tensors in packed form; memory is committed as tensors are packed, and the
-  // file's pages are dropped tensor by tensor, so the peak is the packed weights plus the largest tensor.
-  // `store` and `pool` outlive the loader.
+  // Looks at names and shapes only: matrices have no data, vectors are empty.
+  static WeightLoader checking(const weights::TensorStore& store, const LoadOptions& options);
+  // Reserves address space for all tensors in packed form, but those that may stay unread; memory is
+  // committed as tensors are packed, and the file's pages are dropped tensor by tensor, so the peak is the
+  // packed weights plus the largest tensor. `store` and `pool` outlive the loader.
   [[nodiscard]] static Result<WeightLoader> create(const weights::TensorStore& store,
                                                    platform::ThreadPool& pool, const LoadOptions& options);
 
@@ -52,21 +60,25 @@ class WeightLoader {
   [[nodiscard]] Result<std::vector<float>> optional_vector(const std::string& name, std::size_t size);
 
   bool has(const std::string& name) const { return store_->contains(name); }
-  // After the last tensor: hands over the memory.
-  [[nodiscard]] WeightMemory finish() { return std::move(memory_); }
+  // After the last tensor: hands over the memory. Errors: the file holds a tensor that was not asked for and
+  // that no model of `architecture` may leave unread (unread_tensors.h); the message names it.
+  [[nodiscard]] Result<WeightMemory> finish(std::string_view architecture);
 
  private:
-  WeightLoader(const weights::TensorStore& store, platform::ThreadPool& pool, const LoadOptions& options)
-      : store_(&store), pool_(&pool), options_(options) {}
+  WeightLoader(const weights::TensorStore& store, platform::ThreadPool* pool, const LoadOptions& options)
+      : store_(&store), pool_(pool), options_(options) {}
+
+  bool is_checking() const { return pool_ == nullptr; }
 
   kernels::MatrixShape shape_of(const weights::Tensor& tensor, Role role) const;
-  void pack(const weights::Tensor& tensor, const kernels::MatrixShape& shape, std::byte* out) const;
-  void report(const weights::Tensor& tensor);
+  void pack(const weights::Tensor& tensor, const kernels::MatrixShape& shape, std::byte* out);
+  void took(const weights::Tensor& tensor, const Hash128& content);
 
   const weights::TensorStore* store_;
-  platform::ThreadPool* pool_;
+  platform::ThreadPool* pool_;  // null: only checking
   LoadOptions options_;
   WeightMemory memory_;
+  std::unordered_set<std::string_view> asked_for_;  // names in the store
   std::size_t done_bytes_ = 0;
 };
 

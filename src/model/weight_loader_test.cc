@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "kernels/quant/dequantize.h"
 #include "support/temp_dir.h"
@@ -66,7 +67,50 @@ TEST_F(WeightLoaderTest, PackedBytesAreTheFormula) {
   WeightLoader load = loader();
   const auto w = load.matrix("w", 20, 64, Role::kLayer);
   EXPECT_EQ(w->shape.packed_bytes(), 2u * 64 * 16 * 4);  // two panels of 16 outputs
-  EXPECT_EQ(load.finish().used_bytes, 2u * 64 * 16 * 4);
+  ASSERT_TRUE(load.matrix("e", 20, 64, Role::kEmbedding) && load.vector("n", 64) &&
+              load.matrix("odd", 3, 5, Role::kLayer));
+  EXPECT_EQ(load.finish("llama")->used_bytes, 2u * (2 * 64 * 16 * 4) + 5 * 16 * 4);
+}
+
+TEST_F(WeightLoaderTest, ChecksWithoutReadingAnything) {
+  bool reported = false;
+  LoadOptions options{.progress = [&](std::size_t, std::size_t) { reported = true; }};
+  WeightLoader check = WeightLoader::checking(store_, options);
+  EXPECT_EQ(check.matrix("w", 20, 64, Role::kLayer)->data, nullptr);
+  EXPECT_TRUE(check.vector("n", 64)->empty());
+  EXPECT_THAT(check.matrix("w", 21, 64, Role::kLayer).error().message, HasSubstr("[20, 64]"));
+  EXPECT_THAT(check.vector("absent", 64).error().message, HasSubstr("absent"));
+  EXPECT_FALSE(reported);
+}
+
+TEST_F(WeightLoaderTest, NamesTheFirstTensorThatNobodyAskedFor) {
+  for (const bool checks : {true, false}) {
+    WeightLoader load = checks ? WeightLoader::checking(store_, {}) : loader();
+    ASSERT_TRUE(load.matrix("e", 20, 64, Role::kLayer));
+    EXPECT_THAT(load.finish("llama").error().message,
+                HasSubstr("tiny: tensor 'w' (and 2 more) is no part of llama"));
+    ASSERT_TRUE(load.matrix("w", 20, 64, Role::kLayer) && load.matrix("odd", 3, 5, Role::kLayer));
+    EXPECT_THAT(load.finish("llama").error().message, HasSubstr("tensor 'n' is no part"));
+    ASSERT_TRUE(load.optional_vector("n", 64));
+    EXPECT_TRUE(load.finish("llama").has_value());
+  }
+}
+
+TEST_F(WeightLoaderTest, TheDigestNamesNamesAndContentsOfWhatWasRead) {
+  const auto digest = [&] {
+    WeightLoader load = loader();
+    EXPECT_TRUE(load.matrix("w", 20, 64, Role::kLayer) && load.matrix("e", 20, 64, Role::kEmbedding) &&
+                load.vector("n", 64) && load.matrix("odd", 3, 5, Role::kLayer));
+    return load.finish("llama")->digest;
+  };
+  const Hash128 same = digest();
+  EXPECT_EQ(digest(), same);
+  for (const std::size_t number : {0u, 700u, 1279u}) {
+    const float kept = std::exchange(values_[number], 3.0F);
+    EXPECT_NE(digest(), same) << number;
+    values_[number] = kept;
+  }
+  EXPECT_EQ(digest(), same);
 }
 
 TEST_F(WeightLoaderTest, ReportsProgressToTheEnd) {

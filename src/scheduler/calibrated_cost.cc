@@ -50,8 +50,8 @@ double misfit(const Matrix& a, const Vector& b, const Vector& x) {
 
 }  // namespace
 
-CalibratedCost::CalibratedCost(const StepRates& start)
-    : start_{start.fixed_ms, start.linear_ms, start.attention_ms}, rates_(start) {
+CalibratedCost::CalibratedCost(const StepRates& start, std::size_t window)
+    : StepCost(window), start_{start.fixed_ms, start.linear_ms, start.attention_ms}, rates_(start) {
   constexpr std::size_t kMostKinds = 96;  // rows below 2^16, depth below 2^24
   kinds_.reserve(kMostKinds);
   for (double rate : start_) FOLIO_CHECK(rate > 0, "a calibration starts from positive rates");

@@ -31,8 +31,8 @@ class CalibratedCost final : public StepCost {
   static constexpr double kPull = 0.02;  // in units of one measured step
   static constexpr double kReach = 2;
 
-  // Requires: every rate of `start` is positive.
-  explicit CalibratedCost(const StepRates& start);
+  // `window`: see StepCost. Requires: every rate of `start` is positive.
+  explicit CalibratedCost(const StepRates& start, std::size_t window = kNoWindow);
 
   StepRates rates() const override { return rates_; }
   // Ignores what cannot be a measurement: no rows, or no time.

@@ -76,7 +76,8 @@ class Scenario {
     if (count(words, "fair", 0) == 1) options.fairness = Fairness::kTenants;
     cost_ = std::make_unique<FixedCost>(StepRates{.fixed_ms = number(words, "fixed_ms", 1),
                                                   .linear_ms = number(words, "linear_ms", 1),
-                                                  .attention_ms = number(words, "attention_ms", 0)});
+                                                  .attention_ms = number(words, "attention_ms", 0)},
+                                        count(words, "window", kNoWindow));
     blocks_ = std::make_unique<CountedBlocks>(count(words, "blocks", 64));
     scheduler_ = std::make_unique<Scheduler>(options, *cost_);
     return "";

@@ -196,7 +196,7 @@ void Scheduler::give_rows(std::size_t at, Kind kind, SequenceBlocks& blocks) {
   Entry& entry = running_[at];
   const PlannedRows item{
       .sequence = entry.spec.id, .first = entry.computed, .end = end, .outputs = entry.work().outputs(end)};
-  budget_.take(StepShape::of(item.first, item.end), item.outputs);
+  budget_.take(cost_.shape_of(item.first, item.end), item.outputs);
   plan_.items.push_back(item);
   chunk_given_ = chunk_given_ || kind == Kind::kPrefill;
   charge(entry, end);
@@ -236,7 +236,7 @@ void Scheduler::drop_item(SequenceId id) {
   std::erase(plan_.admitted, id);
   const auto item = std::ranges::find(plan_.items, id, &PlannedRows::sequence);
   if (item == plan_.items.end()) return;
-  budget_.give_back(StepShape::of(item->first, item->end), item->outputs);
+  budget_.give_back(cost_.shape_of(item->first, item->end), item->outputs);
   plan_.items.erase(item);
 }
 

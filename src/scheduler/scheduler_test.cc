@@ -219,6 +219,21 @@ TEST(Scheduler, OptionsSayWhatIsWrong) {
   EXPECT_THAT(message({.step_budget_ms = -1}), HasSubstr("-1 ms"));
 }
 
+TEST(StepShape, CountsWhatAWindowLetsARowSee) {
+  for (const std::size_t window : {std::size_t{1}, std::size_t{24}, std::size_t{100}, kNoWindow})
+    for (const std::size_t first : {0u, 23u, 24u, 25u, 90u})
+      for (const std::size_t rows : {1u, 2u, 30u}) {
+        double attended = 0;
+        for (std::size_t p = first; p < first + rows; ++p)
+          attended += static_cast<double>(std::min(p + 1, window));
+        const StepShape shape = StepShape::of(first, first + rows, window);
+        EXPECT_EQ(shape.rows, rows);
+        EXPECT_EQ(shape.attended, attended) << window << " tokens, rows from " << first << ", " << rows;
+      }
+  EXPECT_EQ(FixedCost({}, 24).shape_of(100, 110).attended, 240);
+  EXPECT_EQ(CalibratedCost({1, 1, 1}, 24).shape_of(100, 110).attended, 240);
+}
+
 TEST(CalibratedCost, FindsTheRatesOfAMachine) {
   const FixedCost machine({.fixed_ms = 30, .linear_ms = 0.8, .attention_ms = 2e-4});
   CalibratedCost cost({.fixed_ms = 5, .linear_ms = 5, .attention_ms = 1e-2});
@@ -248,6 +263,24 @@ TEST(CalibratedCost, KnowsNothingOfWhatItHasNotSeenAndNeverGoesNegative) {
   cost.observe({.rows = 0, .attended = 0}, 5);
   cost.observe({.rows = 5, .attended = 5}, -1);
   EXPECT_EQ(cost.rates().fixed_ms, before);
+}
+
+// Half of the machine goes to somebody else: after as many steps as it takes kFade to fade, that is known.
+TEST(CalibratedCost, FollowsAMachineThatBecomesTwiceAsSlow) {
+  const StepRates fast{.fixed_ms = 10, .linear_ms = 2, .attention_ms = 1e-3};
+  const FixedCost before(fast),
+      after({.fixed_ms = 2 * fast.fixed_ms, .linear_ms = 2 * fast.linear_ms, .attention_ms = 2e-3});
+  CalibratedCost cost({.fixed_ms = 8, .linear_ms = 1, .attention_ms = 1e-3});
+  const StepShape decode = StepShape::of(300, 301), chunk = StepShape::of(100, 160);
+  const auto observe = [&](const FixedCost& machine, int steps) {
+    for (int i = 0; i < steps; ++i)
+      for (const StepShape& shape : {decode, chunk}) cost.observe(shape, machine.predict_ms(shape));
+  };
+  observe(before, 300);
+  EXPECT_NEAR(cost.predict_ms(chunk) / before.predict_ms(chunk), 1, 0.02);
+  observe(after, 80);
+  for (const StepShape& shape : {decode, chunk})
+    EXPECT_NEAR(cost.predict_ms(shape) / after.predict_ms(shape), 1, 0.05);
 }
 
 // Whoever decodes for an hour still knows what a prompt costs.

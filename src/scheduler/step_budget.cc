@@ -32,7 +32,7 @@ StepBudget::StepBudget(const SchedulerOptions& options, const StepCost& cost)
 std::size_t StepBudget::fit(const Work& work, std::size_t limit, std::size_t least) const {
   std::size_t end = work.first + std::min(limit - work.first, rows_left_);
   end = last_that(work.first, end, [&](std::size_t to) { return work.outputs(to) <= outputs_left_; });
-  const auto in_time = [&](std::size_t to) { return is_in_time(taken_ + StepShape::of(work.first, to)); };
+  const auto in_time = [&](std::size_t to) { return is_in_time(taken_ + cost_->shape_of(work.first, to)); };
   if (in_time(end)) return end;
   return last_that(std::min(end, work.first + least), end, in_time);
 }

@@ -52,7 +52,6 @@ Result<Generation> Generator::submit(const api::Request& request, std::vector<st
       cancel(generation);
       return pass(std::move(job));
     }
-    generation.ids.push_back(job->id);
     for (auto& stream : job->streams)
       generation.sources.push_back({.stream = std::move(stream), .prompt = i});
   }
@@ -61,7 +60,7 @@ Result<Generation> Generator::submit(const api::Request& request, std::vector<st
 }
 
 void Generator::cancel(const Generation& generation) {
-  for (const SequenceId id : generation.ids) engine_->cancel(id);
+  for (const Source& source : generation.sources) source.stream->cancel();
   wake();
 }
 

@@ -51,10 +51,9 @@ struct Source {
   std::size_t prompt = 0;
 };
 
-// What a request has set going: its answers by prompt, then choice, and what cancel() takes.
+// What a request has set going: its answers by prompt, then choice.
 struct Generation {
   std::vector<Source> sources;
-  std::vector<SequenceId> ids;
 };
 
 class Generator {

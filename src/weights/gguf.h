@@ -40,6 +40,7 @@ struct GgufPart {
   std::uint32_t version = 0;
   GgufMetadata metadata;
   std::vector<Tensor> tensors;
+  std::span<const std::byte> head;  // everything before the data section
 };
 
 // Reads a file that is in memory. `source` is the name that messages start with. `bytes` must outlive the
@@ -51,7 +52,8 @@ struct GgufModel {
   std::vector<std::string> paths;  // one, or all parts in order
   std::uint32_t version = 0;
   GgufMetadata metadata;
-  TensorStore tensors;  // keeps the mappings that metadata point into
+  TensorStore tensors;                            // keeps the mappings that metadata and heads point into
+  std::vector<std::span<const std::byte>> heads;  // of each file: everything before its data section
 
   // `path` is the file or any part (`NAME-00001-of-00003.gguf`) of a split one. Errors: those of
   // MappedFile::open and parse_gguf; a missing part, or parts that contradict each other. Cost: reads all

@@ -76,6 +76,7 @@ Result<GgufModel> assemble(std::string source, std::vector<OpenPart> parts) {
   std::vector<Tensor> tensors;
   for (OpenPart& part : parts) {
     model.paths.push_back(part.file.path());
+    model.heads.push_back(part.part.head);
     files.push_back(std::move(part.file));
     for (Tensor& tensor : part.part.tensors) tensors.push_back(std::move(tensor));
   }

@@ -263,7 +263,7 @@ Status place_tensors(GgufCursor& in, std::span<const std::byte> bytes, std::uint
 Result<GgufPart> parse_gguf(std::span<const std::byte> bytes, std::string_view source) {
   GgufCursor in(bytes, source);
   FOLIO_TRY(counts, read_header(in));
-  GgufPart part{counts.version, GgufMetadata(std::string(source)), {}};
+  GgufPart part{.version = counts.version, .metadata = GgufMetadata(std::string(source))};
   FOLIO_TRY_STATUS(read_entries(in, counts.entries, part.metadata));
   FOLIO_TRY(alignment, read_alignment(part.metadata));
 
@@ -277,6 +277,7 @@ Result<GgufPart> parse_gguf(std::span<const std::byte> bytes, std::string_view s
       return in.error(ErrorKind::kInvalid, lines.back().at, "the tensor is there twice");
     }
   }
+  part.head = bytes.first(in.offset());
   FOLIO_TRY_STATUS(place_tensors(in, bytes, alignment, lines));
   part.tensors.reserve(lines.size());
   for (TensorLine& line : lines) part.tensors.push_back(std::move(line.tensor));

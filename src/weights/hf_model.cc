@@ -100,7 +100,7 @@ Status add_file(const std::string& path, const std::set<std::string>& expected, 
   for (const SafetensorsEntry& entry : opened.header.entries) {
     held.insert(entry.name);
     if (entry.dtype != "F32" && entry.dtype != "F16" && entry.dtype != "BF16") {
-      weights.foreign.push_back({entry.name, entry.dtype});
+      weights.foreign.push_back({entry.name, entry.dtype, entry.shape});
       continue;
     }
     Tensor tensor{entry.name, kernels::find_tensor_type(entry.dtype)->type, entry.shape, entry.data};

@@ -71,6 +71,18 @@ std::string a_gguf_in(const std::string& directory) {
   return first;
 }
 
+Hash128 digest_of(const GgufModel& model) {
+  Hash128 sum;
+  for (const std::span<const std::byte> head : model.heads)
+    sum = hash128({std::as_bytes(std::span(&sum, 1)), head});
+  return sum;
+}
+
+Hash128 digest_of(const HfModel& model) {
+  const std::string text = model.config.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return hash128({std::as_bytes(std::span(text))});
+}
+
 }  // namespace
 
 Result<AnyModel> open_model(const std::string& path) {
@@ -87,6 +99,14 @@ Result<AnyModel> open_model(const std::string& path) {
   const auto bytes = file.bytes();
   if (bytes.size() < 4 || std::memcmp(bytes.data(), "GGUF", 4) != 0) return not_a_model(path, bytes);
   return GgufModel::open(path);
+}
+
+const TensorStore& tensors_of(const AnyModel& model) {
+  return std::visit([](const auto& files) -> const TensorStore& { return files.tensors; }, model);
+}
+
+Hash128 description_digest(const AnyModel& model) {
+  return std::visit([](const auto& files) { return digest_of(files); }, model);
 }
 
 }  // namespace folio::weights

@@ -4,6 +4,7 @@
 #include <string>
 #include <variant>
 
+#include "base/hash.h"
 #include "base/result.h"
 #include "weights/gguf.h"
 #include "weights/hf_model.h"
@@ -16,5 +17,12 @@ using AnyModel = std::variant<GgufModel, HfModel>;
 // is an error that says what the file seems to be (a lone safetensors file, a web page, a Git LFS pointer, an
 // archive) and what to give instead.
 Result<AnyModel> open_model(const std::string& path);
+
+const TensorStore& tensors_of(const AnyModel& model);
+
+// A name for all that the files say besides the tensors' bytes, whether folio reads it or not: the heads of
+// GGUF files, the values of config.json in their order. Cost: reads them again, some MB for a large
+// vocabulary.
+Hash128 description_digest(const AnyModel& model);
 
 }  // namespace folio::weights

@@ -34,7 +34,8 @@ struct Tensor {
 // use. Files hold such beside their weights, and a model that wants none of them loads.
 struct ForeignTensor {
   std::string name;
-  std::string type;  // as the file calls it
+  std::string type;                  // as the file calls it
+  std::vector<std::uint64_t> shape;  // as Tensor::shape
 };
 
 // Largest number of tensors in one model, in any file format.

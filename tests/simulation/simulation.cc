@@ -222,12 +222,13 @@ class Simulation {
     if (one_in(100))
       for (int i = 0; i < 10; ++i) submit();
     if (one_in(15) && !answers_.empty()) {
-      const SequenceId job = answers_[upto(answers_.size() - 1)].job;
-      engine_->cancel(job);
+      const Answer& chosen = answers_[upto(answers_.size() - 1)];
+      const SequenceId job = chosen.job;
+      chosen.stream->cancel();
       for (Answer& answer : answers_)
         if (answer.job == job) answer.cancelled = true;
     }
-    if (one_in(50)) engine_->cancel(SequenceId{random_()});  // nobody's
+    if (one_in(50) && last_ended_) last_ended_->cancel();  // too late
   }
 
   GenerationRequest random_request() {
@@ -363,6 +364,7 @@ class Simulation {
         return fail(fmt::format("job {}: token {} is {}, not as specified", raw(answer.job), answer.read,
                                 raw(token)));
     if (!delta.finish) return;
+    last_ended_ = answer.stream;
     const bool complete = *delta.finish == answer.reason && answer.read == answer.expected.size() &&
                           delta.embedding == answer.embedding;
     const bool cut = (*delta.finish == FinishReason::kCancelled && answer.cancelled) ||
@@ -379,6 +381,7 @@ class Simulation {
   std::vector<TokenId> prefixes_[4], last_prompt_;
   std::unique_ptr<Engine> engine_;
   std::vector<Answer> answers_;
+  std::shared_ptr<engine::TokenStream> last_ended_;
   Life life_;
 };
 

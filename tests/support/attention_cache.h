@@ -178,7 +178,7 @@ class AttentionRunner {
       rows += chunk.rows;
     }
     Guarded<float> out(rows * shape.heads() * shape.value_dim);
-    plan_.prepare(batch, shape.heads(), shape.kv_heads);
+    plan_.prepare(batch, {.heads = shape.heads(), .kv_heads = shape.kv_heads, .window = window});
     plan_.run(kernels_, pool_,
               {.kv = cache.view(), .window = window, .queries = queries.data(), .out = out.data()});
     EXPECT_TRUE(out.intact());

@@ -130,7 +130,7 @@ class Batch {
       const Status submitted = submit_prompt(next);
       if (submitted) continue;
       if (submitted.error().kind == ErrorKind::kTooLarge && under_way() > 0) return {};  // full: later
-      for (const engine::Job& job : next.jobs) engine_.cancel(job.id);
+      for (const engine::Job& job : next.jobs) job.cancel();
       FOLIO_TRY_STATUS(refuse(next.line, {.custom_id = next.batch.custom_id,
                                           .code = "invalid_request",
                                           .message = submitted.error().message}));

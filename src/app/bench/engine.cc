@@ -43,7 +43,12 @@ Result<BenchEngine> BenchEngine::load(BenchEngineOptions options) {
   options.engine.kv_tokens = options.kv_tokens == 0 ? 0 : options.kv_tokens + spare_tokens;
   options.engine.step_budget_ms = 0;  // every step as large as it may be: what is measured is the machine
   const Clock::time_point start = Clock::now();
-  FOLIO_TRY(engine, engine::Engine::load(options.engine));
+  FOLIO_TRY(parts, engine::load_parts(options.engine));
+  const FillParts fill{.kernels = &parts.kernels,
+                       .pool = parts.pool.get(),
+                       .cache = parts.cache.get(),
+                       .vocab = parts.model->config().vocab};
+  FOLIO_TRY(engine, engine::Engine::assemble(std::move(parts)));
   const double load_s = seconds_since(start);
   const std::size_t needed = engine->memory_use().kv_bytes, available = platform::available_bytes();
   if (needed > available)
@@ -51,7 +56,7 @@ Result<BenchEngine> BenchEngine::load(BenchEngineOptions options) {
                 "the streams' KV cache needs {} MB, {} MB of memory are available; lower --batch, --depth, "
                 "--prompt or --gen",
                 needed >> 20, available >> 20);
-  return BenchEngine(std::move(engine), load_s);
+  return BenchEngine(std::move(engine), fill, load_s);
 }
 
 // Ids spread over the vocabulary, unlike those of any other series; which ones they are does not matter for
@@ -75,7 +80,7 @@ Status BenchEngine::prepare(const RunShape& shape) {
   if (shape.depth == 0) return {};
   const std::size_t contexts = shape.shared == SharedPrefix::kOn ? 1 : shape.streams;
   for (std::size_t stream = 0; stream < contexts; ++stream)
-    FOLIO_TRY_STATUS(engine_->fill_context(salt_of(shape, stream), depth_tokens(shape, stream)));
+    FOLIO_TRY_STATUS(fill_context(parts_, salt_of(shape, stream), depth_tokens(shape, stream)));
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "app/bench/fill.h"
 #include "app/bench/options.h"
 #include "base/result.h"
 #include "engine/engine.h"
@@ -52,8 +53,8 @@ class BenchEngine {
   const engine::Engine& engine() const { return *engine_; }
 
  private:
-  BenchEngine(std::unique_ptr<engine::Engine> engine, double load_s)
-      : engine_(std::move(engine)), load_s_(load_s) {}
+  BenchEngine(std::unique_ptr<engine::Engine> engine, const FillParts& parts, double load_s)
+      : engine_(std::move(engine)), parts_(parts), load_s_(load_s) {}
 
   void append_tokens(std::vector<TokenId>& tokens, std::size_t count, std::uint64_t series) const;
   std::vector<TokenId> depth_tokens(const RunShape& shape, std::size_t stream) const;
@@ -63,6 +64,7 @@ class BenchEngine {
   [[nodiscard]] Status time_decode(const RunShape& shape, RunTimes& times);
 
   std::unique_ptr<engine::Engine> engine_;
+  FillParts parts_;  // of it
   double load_s_ = 0;
   std::uint64_t repetition_ = 0;
 };

@@ -18,7 +18,7 @@ Result<Answer> generate(engine::Engine& engine, engine::GenerationRequest reques
       break;
     }
     if (!stopping && listener.wants_stop()) {
-      engine.cancel(job.id);
+      job.cancel();
       stopping = true;
     }
   }

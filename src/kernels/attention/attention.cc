@@ -72,15 +72,20 @@ Result<AttentionPlan> AttentionPlan::create(int threads, std::size_t max_value_d
   return plan;
 }
 
-void AttentionPlan::prepare(std::span<const AttentionSequence> sequences, std::size_t heads,
-                            std::size_t kv_heads) {
-  FOLIO_CHECK(kv_heads > 0 && heads % kv_heads == 0, "query heads are a multiple of KV heads");
-  heads_ = heads;
-  group_ = heads / kv_heads;
+std::size_t visible_splits(const AttentionSequence& sequence, std::uint32_t window) {
+  const SplitRange range = splits_of(sequence, 0, sequence.rows - 1, window);
+  return range.end - range.first;
+}
+
+void AttentionPlan::prepare(std::span<const AttentionSequence> sequences, const AttentionHeads& heads) {
+  const std::size_t kv_heads = heads.kv_heads;
+  FOLIO_CHECK(kv_heads > 0 && heads.heads % kv_heads == 0, "query heads are a multiple of KV heads");
+  heads_ = heads.heads;
+  group_ = heads.heads / kv_heads;
   tasks_.clear();
   task_heads_.clear();
   std::size_t splits = 0;
-  for (const AttentionSequence& s : sequences) splits += (s.first_position + s.rows - 1) / kSplitTokens + 1;
+  for (const AttentionSequence& s : sequences) splits += visible_splits(s, heads.window);
   for (const AttentionSequence& sequence : sequences) {
     const std::size_t queries = sequence.rows * group_, together = std::min(kTaskQueries, queries);
     // Heads stay together where sequences and splits are enough to share out.

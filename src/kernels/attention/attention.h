@@ -44,6 +44,15 @@ struct AttentionSequence {
 
 inline constexpr std::uint32_t kFullWindow = std::numeric_limits<std::uint32_t>::max();
 
+// Splits of a sequence's past that any of its rows sees through a window of so many positions.
+std::size_t visible_splits(const AttentionSequence& sequence, std::uint32_t window);
+
+// What the layers of one step have in common.
+struct AttentionHeads {
+  std::size_t heads, kv_heads;         // heads is a multiple of kv_heads
+  std::uint32_t window = kFullWindow;  // the widest of the layers' windows
+};
+
 struct AttentionCall {
   KvLayerView kv;
   std::uint32_t window = kFullWindow;  // a query at position p sees positions (p - window, p]
@@ -59,9 +68,9 @@ class AttentionPlan {
   [[nodiscard]] static Result<AttentionPlan> create(int threads, std::size_t max_value_dim,
                                                     std::size_t max_context);
 
-  // Requires: heads is a multiple of kv_heads; the sequences' data outlives the layers' calls.
+  // Requires: the sequences' data outlives the layers' calls.
   // Allocates only when the batch needs more tasks than any before.
-  void prepare(std::span<const AttentionSequence> sequences, std::size_t heads, std::size_t kv_heads);
+  void prepare(std::span<const AttentionSequence> sequences, const AttentionHeads& heads);
 
   void run(const AttentionKernels& kernels, platform::ThreadPool& pool, const AttentionCall& call);
 

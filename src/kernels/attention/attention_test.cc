@@ -344,6 +344,18 @@ TEST(Attention, StoringOnThreadsWritesTheSlotsAndNothingElse) {
       }
 }
 
+// What heads stay together for is counted in splits that somebody looks at.
+TEST(AttentionPlan, SplitsOutsideTheWindowDoNotCount) {
+  const auto splits = [](std::uint32_t first, std::size_t rows, std::uint32_t window) {
+    return visible_splits({.blocks = nullptr, .first_row = 0, .rows = rows, .first_position = first}, window);
+  };
+  EXPECT_EQ(splits(0, 1, kFullWindow), 1u);
+  EXPECT_EQ(splits(8191, 1, kFullWindow), 32u);
+  EXPECT_EQ(splits(8191, 1, 256), 1u);  // all of the last split
+  EXPECT_EQ(splits(8191, 1, 257), 2u);
+  EXPECT_EQ(splits(8000, 192, 256), 2u);  // the first row looks back into the split before
+}
+
 TEST(AttentionPlan, TooMuchScratchIsAnErrorThatNamesTheUse) {
   const Result<AttentionPlan> plan = AttentionPlan::create(1024, std::size_t{1} << 36, 1);
   ASSERT_FALSE(plan.has_value());

@@ -1,12 +1,12 @@
-// Engine::fill_context(): a context without the time to compute it.
+#include "app/bench/fill.h"
+
 #include <cstring>
 #include <vector>
 
 #include "base/rng.h"
-#include "engine/engine.h"
 #include "kv/kv_view.h"
 
-namespace folio::engine {
+namespace folio::app {
 namespace {
 
 // Numbers in [-1, 1): finite scores, no equal weights.
@@ -21,14 +21,14 @@ std::vector<float> random_rows(std::size_t count, std::uint64_t stream) {
 
 // One block is stored through the kernels, in whatever layout they keep; the others are copies of it: what is
 // read costs the same whatever it says.
-Status Engine::fill_context(std::string_view salt, std::span<const TokenId> tokens) {
-  kv::KvCache& cache = *parts_.cache;
+Status fill_context(const FillParts& parts, std::string_view salt, std::span<const TokenId> tokens) {
+  kv::KvCache& cache = *parts.cache;
   const kv::KvGeometry& geometry = cache.geometry();
   tokens = tokens.first(geometry.full_blocks(tokens.size()) * geometry.block_tokens());
   for (TokenId token : tokens)
-    if (raw(token) < 0 || static_cast<std::uint32_t>(raw(token)) >= config().vocab)
+    if (raw(token) < 0 || static_cast<std::uint32_t>(raw(token)) >= parts.vocab)
       return fail(ErrorKind::kInvalid, "the context holds token {}, outside the vocabulary of {}", raw(token),
-                  config().vocab);
+                  parts.vocab);
   kv::SequenceKv kv = cache.open(SequenceId{0}, salt, tokens.size());
   const std::size_t first = cache.match(kv, tokens) / geometry.block_tokens();
   if (cache.reserve(kv, tokens.size()) != kv::Reserve::kDone)
@@ -51,12 +51,12 @@ Status Engine::fill_context(std::string_view salt, std::span<const TokenId> toke
                                   .key_stride = key_width,
                                   .value_stride = value_width,
                                   .slots = slots};
-    for (std::size_t t = 0; t < slots.size(); ++t) kernels::store_kv_row(parts_.kernels.attention, call, t);
+    for (std::size_t t = 0; t < slots.size(); ++t) kernels::store_kv_row(parts.kernels->attention, call, t);
   }
   const auto block_at = [&](BlockId id) {
     return cache.memory().data() + static_cast<std::size_t>(raw(id)) * geometry.block_bytes();
   };
-  parts_.pool->run(blocks.size() - 1, [&](std::size_t i, int) {
+  parts.pool->run(blocks.size() - 1, [&](std::size_t i, int) {
     std::memcpy(block_at(blocks[i + 1]), block_at(blocks.front()), geometry.block_bytes());
   });
   cache.commit(kv, tokens, tokens.size());
@@ -64,4 +64,4 @@ Status Engine::fill_context(std::string_view salt, std::span<const TokenId> toke
   return {};
 }
 
-}  // namespace folio::engine
+}  // namespace folio::app
