@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <vector>
 
@@ -221,14 +222,15 @@ class Simulation {
     while (one_in(3)) submit();
     if (one_in(100))
       for (int i = 0; i < 10; ++i) submit();
-    if (one_in(15) && !answers_.empty()) {
-      const Answer& chosen = answers_[upto(answers_.size() - 1)];
-      const SequenceId job = chosen.job;
-      chosen.stream->cancel();
-      for (Answer& answer : answers_)
-        if (answer.job == job) answer.cancelled = true;
-    }
-    if (one_in(50) && last_ended_) last_ended_->cancel();  // too late
+    if (one_in(15) && !answers_.empty()) cancel(answers_[upto(answers_.size() - 1)]);
+    if (one_in(50) && last_ended_) cancel(*last_ended_);  // too late, but for other answers of its request
+  }
+
+  void cancel(const Answer& chosen) {
+    chosen.stream->cancel();
+    const SequenceId job = chosen.job;
+    for (Answer& answer : answers_)
+      if (answer.job == job) answer.cancelled = true;
   }
 
   GenerationRequest random_request() {
@@ -364,7 +366,7 @@ class Simulation {
         return fail(fmt::format("job {}: token {} is {}, not as specified", raw(answer.job), answer.read,
                                 raw(token)));
     if (!delta.finish) return;
-    last_ended_ = answer.stream;
+    last_ended_ = answer;
     const bool complete = *delta.finish == answer.reason && answer.read == answer.expected.size() &&
                           delta.embedding == answer.embedding;
     const bool cut = (*delta.finish == FinishReason::kCancelled && answer.cancelled) ||
@@ -381,7 +383,7 @@ class Simulation {
   std::vector<TokenId> prefixes_[4], last_prompt_;
   std::unique_ptr<Engine> engine_;
   std::vector<Answer> answers_;
-  std::shared_ptr<engine::TokenStream> last_ended_;
+  std::optional<Answer> last_ended_;
   Life life_;
 };
 
