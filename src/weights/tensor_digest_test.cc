@@ -36,6 +36,7 @@ TEST(TensorDigest, EveryByteTheShapeAndTheTypeCount) {
   }
   EXPECT_NE(digest_of(tensor_of(values, {185, 1})), same);
   EXPECT_NE(digest_of(tensor_of(values, {185})), same);
+  EXPECT_NE(digest_of(tensor_of(values, {1, 37, 5})), same);
   Tensor integers = tensor;
   integers.type = kernels::TensorType::kF16;
   integers.shape = {37, 5};
