@@ -124,6 +124,19 @@ TEST_F(EditedModel, OfOtherContextIsAnotherWithDynamicRopeOnly) {
   EXPECT_NE(with_config(plain, dynamic, 64), with_config(plain, dynamic, 128));
 }
 
+// Not its name, but what the scheduler is told of it: how far back a row looks.
+TEST_F(EditedModel, WithAWindowCostsNoMoreFarIntoAPrompt) {
+  const auto attended = [&] {
+    const auto parts = load_parts({.model = dir_.path(), .threads = 1});
+    EXPECT_TRUE(parts.has_value()) << (parts ? "" : parts.error().message);
+    return parts ? parts->cost->shape_of(100, 101).attended : 0;
+  };
+  EXPECT_EQ(attended(), 101);
+  dir_.write("config.json", replaced(replaced(config_, "LlamaForCausalLM", "MistralForCausalLM"),
+                                     "\"rms_norm_eps\"", "\"sliding_window\": 24, \"rms_norm_eps\""));
+  EXPECT_EQ(attended(), 24);
+}
+
 TEST_F(EditedModel, AGgufFileIsNamedAsWell) {
   const std::string file = read(test::fixture("quant-llama/model-Q4_1.gguf"));
   const std::string path = dir_.write("model.gguf", file), same = space_of(path);

@@ -43,10 +43,6 @@ Json files_report(const weights::AnyModel& files) {
   return {{"format", "Hugging Face directory"}, {"files", hf.paths}};
 }
 
-const weights::TensorStore& tensors_of(const weights::AnyModel& files) {
-  return std::visit([](const auto& model) -> const weights::TensorStore& { return model.tensors; }, files);
-}
-
 }  // namespace
 
 Json config_report(const model::ModelConfig& config) {
