@@ -9,8 +9,8 @@
 // answer depends on who else is there, on preemptions, or on what the cache held (three numeric contracts).
 //
 // Thread rule: one thread calls step() and drain(). submit(), stop_accepting() and a stream's cancel() may be
-// called from any thread and only enqueue or set a flag. The tokenizer, the template and the facts about the model are
-// immutable and may be used from any thread.
+// called from any thread and only enqueue or set a flag. The tokenizer, the template and the facts about the
+// model are immutable and may be used from any thread.
 #pragma once
 
 #include <atomic>
