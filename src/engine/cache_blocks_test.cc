@@ -30,8 +30,9 @@ class CacheBlocksTest : public ::testing::Test {
   Sequence& add(std::uint64_t id, std::vector<TokenId> prompt) {
     auto request = std::make_shared<GenerationRequest>();
     request->prompt = std::move(prompt);
-    Sequence& s = sequences.add(
-        std::make_unique<Sequence>(Choice{.job = SequenceId{id}}, std::move(request), tokenizer));
+    Sequence& s =
+        sequences.add(std::make_unique<Sequence>(Choice{.job = SequenceId{id}}, std::move(request), tokenizer,
+                                                 std::make_shared<std::atomic<bool>>(false)));
     s.max_length = s.tokens.size() + 16;
     return s;
   }
