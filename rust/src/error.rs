@@ -29,3 +29,8 @@ impl Error {
         Error { kind: Kind::Limit, message: message.into() }
     }
 }
+
+/// What is wrong with a tokenizer.json.
+pub fn invalid_json(error: impl std::fmt::Display) -> Error {
+    Error::invalid(format!("tokenizer.json: {error}"))
+}

@@ -13,7 +13,7 @@ use tokenizers::{
 use crate::added_tokens::AddedToken;
 use crate::bpe::Bpe;
 use crate::byte_level;
-use crate::error::{Error, Result};
+use crate::error::{invalid_json as invalid, Error, Result};
 use crate::gguf::byte_value;
 use crate::huggingface_bpe;
 use crate::pipeline::{Pipeline, PipelineModel, Words};
@@ -52,10 +52,6 @@ struct FileToken {
 
 fn yes() -> bool {
     true
-}
-
-pub fn invalid(error: impl std::fmt::Display) -> Error {
-    Error::invalid(format!("tokenizer.json: {error}"))
 }
 
 pub fn build(json: &[u8]) -> Result<TextTokenizer> {

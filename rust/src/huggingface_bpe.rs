@@ -9,8 +9,7 @@ use serde_json::value::RawValue;
 use serde_json::Value;
 
 use crate::bpe::{Bpe, Unknown, Vocab};
-use crate::error::Result;
-use crate::huggingface::invalid;
+use crate::error::{invalid_json as invalid, Result};
 
 #[derive(Deserialize)]
 struct Model<'a> {

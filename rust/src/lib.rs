@@ -5,6 +5,7 @@
 
 mod added_tokens;
 mod bpe;
+mod budget;
 mod byte_level;
 mod error;
 #[allow(unsafe_code)]
@@ -23,3 +24,4 @@ mod template;
 mod template_filters;
 mod template_limits;
 mod tokenizer;
+mod value_text;

@@ -3,9 +3,11 @@
 
 use minijinja::formatting::FormatStyle;
 use minijinja::value::{from_args, Kwargs, ValueKind};
-use minijinja::{Error, ErrorKind, State, Value};
+use minijinja::{Error, State, Value};
 
-use crate::template_limits::{charge, count_object, format_text, grow};
+use crate::budget::{charge, count_object, grow};
+use crate::template_limits::format_text;
+use crate::value_text::failed;
 
 pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
     count_object()?;
@@ -23,10 +25,6 @@ pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> R
         return at.map(Value::from).ok_or_else(|| failed("the value is not in the list"));
     }
     minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
-}
-
-fn failed(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, message.to_owned())
 }
 
 /// Python's str.isspace() of one character: Unicode's white space and four separators of ASCII.

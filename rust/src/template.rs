@@ -11,7 +11,8 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, Kind, Result};
 use crate::marks::{self, Marker};
 use crate::tokenizer::TextTokenizer;
-use crate::{python, python_methods, strftime, template_filters, template_limits};
+use crate::value_text::{set_marker, str_of};
+use crate::{budget, python_methods, strftime, template_filters, template_limits};
 
 const NAME: &str = "chat template";
 const MAX_RECURSION: usize = 200;
@@ -82,7 +83,7 @@ impl Template {
             let mut variables: Vec<(String, Value)> = Vec::new();
             variables.extend(trusted.iter().map(|(k, v)| (k.clone(), to_value(v, None))));
             variables.extend(untrusted.iter().map(|(k, v)| (k.clone(), to_value(v, marker.as_ref()))));
-            python::set_marker(character);
+            set_marker(character);
             self.run(Value::from_pairs(variables), input_bytes, request)
         };
         let text = std::thread::scope(|scope| {
@@ -106,11 +107,7 @@ impl Template {
         let program = self.program()?;
         let max_text = BASE_TEXT_BYTES.saturating_add(input_bytes.saturating_mul(8)).min(request.max_bytes);
         let objects = (BASE_OBJECTS + input_bytes / 16).min(MAX_OBJECTS);
-        template_limits::start(
-            BASE_WORK_BYTES.saturating_add(input_bytes.saturating_mul(64)),
-            objects,
-            max_text,
-        );
+        budget::start(BASE_WORK_BYTES.saturating_add(input_bytes.saturating_mul(64)), objects, max_text);
         raised::clear();
         let mut environment = environment(request);
         environment.set_fuel(Some((BASE_FUEL + 8 * input_bytes as u64).min(MAX_FUEL)));
@@ -143,7 +140,7 @@ fn failure(error: &minijinja::Error) -> Error {
     if let Some(message) = raised::take() {
         return Error { kind: Kind::Raised, message };
     }
-    let kind = if template_limits::was_exhausted() || error.kind() == ErrorKind::OutOfFuel {
+    let kind = if budget::was_exhausted() || error.kind() == ErrorKind::OutOfFuel {
         Kind::Limit
     } else {
         Kind::Unsupported
@@ -249,13 +246,13 @@ fn environment<'e>(request: &Render) -> Environment<'e> {
     env.set_recursion_limit(MAX_RECURSION);
     env.set_unknown_method_callback(python_methods::call);
     env.set_formatter(|out: &mut Output, _: &mut State, value: &Value| {
-        let text = python::str_of(value)?;
-        template_limits::charge(text.len())?;
+        let text = str_of(value)?;
+        budget::charge(text.len())?;
         out.write_str(&text).map_err(minijinja::Error::from)
     });
     env.remove_global("debug");
     env.add_function("raise_exception", |message: &Value| -> std::result::Result<Value, minijinja::Error> {
-        let message = python::str_of(message)?;
+        let message = str_of(message)?;
         raised::set(message.clone());
         Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
     });

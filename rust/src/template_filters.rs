@@ -5,8 +5,9 @@ use minijinja::formatting::FormatStyle;
 use minijinja::value::{Kwargs, Rest, ValueKind};
 use minijinja::{Environment, Error, State, Value};
 
-use crate::template_limits::{self, charge, grow};
-use crate::{python, python_methods};
+use crate::budget::{charge, grow};
+use crate::value_text::{failed, str_of, write_repr};
+use crate::{python, python_methods, template_limits};
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -19,16 +20,16 @@ pub fn add(env: &mut Environment) {
 
 /// Python's method of the value's text.
 fn method(state: &mut State, value: &Value, name: &str, args: &[Value]) -> Result<Value> {
-    let text = Value::from(python::str_of(value)?);
+    let text = Value::from(str_of(value)?);
     python_methods::call(state, &text, name, args)
 }
 
 fn add_text_filters(env: &mut Environment) {
     env.add_filter("tojson", python::tojson);
-    env.add_filter("string", |value: &Value| python::str_of(value));
+    env.add_filter("string", |value: &Value| str_of(value));
     env.add_filter("pprint", |value: &Value| {
         let mut out = String::new();
-        python::write_repr(value, 0, &mut out).map(|()| out)
+        write_repr(value, 0, &mut out).map(|()| out)
     });
     env.add_filter("trim", |state: &mut State, value: &Value, chars: Option<Value>| {
         method(state, value, "strip", chars.as_slice())
@@ -44,9 +45,9 @@ fn add_text_filters(env: &mut Environment) {
         |value: &Value, old: Value, new: Value, count: Option<Value>, kwargs: Kwargs| {
             let count = count.map_or_else(|| kwargs.get::<Option<Value>>("count"), |c| Ok(Some(c)))?;
             kwargs.assert_all_used()?;
-            let mut args = vec![Value::from(python::str_of(&old)?), Value::from(python::str_of(&new)?)];
+            let mut args = vec![Value::from(str_of(&old)?), Value::from(str_of(&new)?)];
             args.extend(count);
-            python_methods::replace(&python::str_of(value)?, &args)
+            python_methods::replace(&str_of(value)?, &args)
         },
     );
     env.add_filter("join", join);
@@ -58,7 +59,7 @@ fn add_text_filters(env: &mut Environment) {
 
 fn escape(value: &Value) -> Result<Value> {
     let mut out = String::new();
-    for c in python::str_of(value)?.chars() {
+    for c in str_of(value)?.chars() {
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -82,7 +83,7 @@ fn join(values: &Value, separator: Option<&str>, attribute: Option<&str>, kwargs
         if i > 0 {
             grow(&mut out, separator)?;
         }
-        grow(&mut out, &python::str_of(&value)?)?;
+        grow(&mut out, &str_of(&value)?)?;
     }
     Ok(Value::from(out))
 }
@@ -147,7 +148,7 @@ fn add_list_filters(env: &mut Environment) {
         |state: &State, values: Value, attribute: Option<&str>, start: Option<Value>, kwargs: Kwargs| {
             let items = values.try_iter()?.filter(|v| v.as_str().is_some()).count();
             if items > 0 || start.as_ref().is_some_and(|s| s.as_str().is_some()) {
-                return Err(template_limits::invalid("sum: the items must be numbers or lists"));
+                return Err(failed("sum: the items must be numbers or lists"));
             }
             minijinja::filters::sum(state, values, attribute, start, kwargs)
         },

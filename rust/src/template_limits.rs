@@ -5,9 +5,7 @@
 //! The bytes of all texts ever made are limited together, which bounds memory as well as work; so does a deadline. The
 //! number of lists and maps ever made is limited too: each may hold the last one, and a value is freed recursively.
 
-use std::cell::Cell;
 use std::fmt::Write;
-use std::time::{Duration, Instant};
 
 use minijinja::formatting::FormatStyle;
 use minijinja::machinery::{tokenize, Instruction, Instructions, Token};
@@ -15,73 +13,10 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 
-use crate::python;
+use crate::budget::{charge, check_time, count_object, exhausted, grow};
+use crate::value_text::{failed as invalid, str_of};
 
-const MAX_TIME: Duration = Duration::from_secs(10);
 const NO_LOCAL: u8 = !0; // a filter that is looked up by name each time
-
-#[derive(Clone, Copy)]
-struct Budget {
-    bytes_left: usize,
-    objects_left: usize,
-    max_text_bytes: usize,
-    deadline: Option<Instant>,
-    exhausted: bool,
-}
-
-thread_local! {
-    // Of the render that runs on this thread.
-    static BUDGET: Cell<Budget> =
-        const { Cell::new(Budget { bytes_left: 0, objects_left: 0, max_text_bytes: 0, deadline: None, exhausted: false }) };
-}
-
-pub fn start(bytes_left: usize, objects_left: usize, max_text_bytes: usize) {
-    let deadline = Instant::now().checked_add(MAX_TIME);
-    BUDGET.with(|b| b.set(Budget { bytes_left, objects_left, max_text_bytes, deadline, exhausted: false }));
-}
-
-pub fn was_exhausted() -> bool {
-    BUDGET.with(|b| b.get().exhausted)
-}
-
-fn exhausted(what: &str) -> Error {
-    BUDGET.with(|b| b.set(Budget { exhausted: true, ..b.get() }));
-    Error::new(ErrorKind::OutOfFuel, format!("the template makes {what} than the limit allows"))
-}
-
-/// Takes `bytes` from the budget before a text of that size is made.
-pub fn charge(bytes: usize) -> Result<(), Error> {
-    let budget = BUDGET.with(Cell::get);
-    if bytes > budget.max_text_bytes || bytes > budget.bytes_left {
-        return Err(exhausted("more text"));
-    }
-    BUDGET.with(|b| b.set(Budget { bytes_left: budget.bytes_left - bytes, ..budget }));
-    Ok(())
-}
-
-/// Before `more` bytes are appended to a text of `bytes`.
-pub fn check_growth(bytes: usize, more: usize) -> Result<(), Error> {
-    if bytes.saturating_add(more) > BUDGET.with(Cell::get).max_text_bytes {
-        return Err(exhausted("longer text"));
-    }
-    charge(more)
-}
-
-pub fn grow(text: &mut String, more: &str) -> Result<(), Error> {
-    check_growth(text.len(), more.len())?;
-    text.push_str(more);
-    Ok(())
-}
-
-/// Counts a list, map or iterator that is about to be made or was.
-pub fn count_object() -> Result<(), Error> {
-    let budget = BUDGET.with(Cell::get);
-    if budget.objects_left == 0 {
-        return Err(exhausted("more lists and maps"));
-    }
-    BUDGET.with(|b| b.set(Budget { objects_left: budget.objects_left - 1, ..budget }));
-    Ok(())
-}
 
 /// Stands before a list or map is built; the value is its last item.
 pub fn before_object(value: Value) -> Result<Value, Error> {
@@ -104,16 +39,14 @@ pub fn check(value: Value) -> Result<Value, Error> {
     if value.as_object().is_some() {
         count_object()?;
     }
-    if BUDGET.with(Cell::get).deadline.is_some_and(|d| Instant::now() > d) {
-        return Err(exhausted("more work"));
-    }
+    check_time()?;
     Ok(value)
 }
 
 pub fn concat(left: Value, right: Value) -> Result<Value, Error> {
-    let mut joined = python::str_of(&left)?;
+    let mut joined = str_of(&left)?;
     charge(joined.len())?;
-    grow(&mut joined, &python::str_of(&right)?)?;
+    grow(&mut joined, &str_of(&right)?)?;
     Ok(Value::from(joined))
 }
 
@@ -161,10 +94,6 @@ pub fn check_containment(value: &Value, container: &Value) -> Result<(), Error> 
     Ok(())
 }
 
-pub fn invalid(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, message.into())
-}
-
 fn both(operands: &Value) -> Result<(Value, Value), Error> {
     Ok((operands.get_item_by_index(0)?, operands.get_item_by_index(1)?))
 }
@@ -209,14 +138,14 @@ fn plain(value: &Value) -> Result<Value, Error> {
         if v.as_object().is_none() {
             return Ok(v.clone());
         }
-        Ok(Value::from(python::str_of(v)?))
+        Ok(Value::from(str_of(v)?))
     };
     if value.kind() != ValueKind::Map {
         return text(value);
     }
     let mut pairs = Vec::new();
     for key in value.try_iter()? {
-        pairs.push((python::str_of(&key)?, text(&value.get_item(&key)?)?));
+        pairs.push((str_of(&key)?, text(&value.get_item(&key)?)?));
     }
     Ok(if value.is_kwargs() { Value::from(Kwargs::from_iter(pairs)) } else { Value::from_pairs(pairs) })
 }
