@@ -1,5 +1,5 @@
-//! What one rendering may use up: bytes of all texts ever made together, which bounds memory as well as work, lists and
-//! maps ever made, and time. Kept per thread: a rendering stays on one.
+//! What one rendering may use up: bytes of all texts, lists and maps ever made together, which bounds memory as well as
+//! work, and time. Kept per thread: a rendering stays on one.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -11,7 +11,6 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy)]
 struct Budget {
     bytes_left: usize,
-    objects_left: usize,
     max_text_bytes: usize,
     deadline: Option<Instant>,
     exhausted: bool,
@@ -20,12 +19,12 @@ struct Budget {
 thread_local! {
     // Of the render that runs on this thread.
     static BUDGET: Cell<Budget> =
-        const { Cell::new(Budget { bytes_left: 0, objects_left: 0, max_text_bytes: 0, deadline: None, exhausted: false }) };
+        const { Cell::new(Budget { bytes_left: 0, max_text_bytes: 0, deadline: None, exhausted: false }) };
 }
 
-pub fn start(bytes_left: usize, objects_left: usize, max_text_bytes: usize) {
+pub fn start(bytes_left: usize, max_text_bytes: usize) {
     let deadline = Instant::now().checked_add(MAX_TIME);
-    BUDGET.with(|b| b.set(Budget { bytes_left, objects_left, max_text_bytes, deadline, exhausted: false }));
+    BUDGET.with(|b| b.set(Budget { bytes_left, max_text_bytes, deadline, exhausted: false }));
 }
 
 pub fn was_exhausted() -> bool {
@@ -35,6 +34,11 @@ pub fn was_exhausted() -> bool {
 pub fn exhausted(what: &str) -> Error {
     BUDGET.with(|b| b.set(Budget { exhausted: true, ..b.get() }));
     Error::new(ErrorKind::OutOfFuel, format!("the template makes {what} than the limit allows"))
+}
+
+/// What Python would raise.
+pub fn failed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
 /// Takes `bytes` from the budget before a text of that size is made.
@@ -58,16 +62,6 @@ pub fn check_growth(bytes: usize, more: usize) -> Result<(), Error> {
 pub fn grow(text: &mut String, more: &str) -> Result<(), Error> {
     check_growth(text.len(), more.len())?;
     text.push_str(more);
-    Ok(())
-}
-
-/// Counts a list, map or iterator that is about to be made or was.
-pub fn count_object() -> Result<(), Error> {
-    let budget = BUDGET.with(Cell::get);
-    if budget.objects_left == 0 {
-        return Err(exhausted("more lists and maps"));
-    }
-    BUDGET.with(|b| b.set(Budget { objects_left: budget.objects_left - 1, ..budget }));
     Ok(())
 }
 

@@ -1,223 +1,134 @@
-//! Methods of Python's str, dict and list. Those where minijinja-contrib's differ from Python's, or that it lacks, are
-//! here; the others are its own.
+//! Methods of Python's str, dict, list, tuple, int and float, as far as they change nothing: what transformers' sandbox
+//! lets a template call.
 
-use minijinja::formatting::FormatStyle;
-use minijinja::value::{from_args, Kwargs, ValueKind};
-use minijinja::{Error, State, Value};
+use minijinja::value::ValueKind;
+use minijinja::{Error, ErrorKind, State, Value};
 
-use crate::budget::{charge, count_object, grow};
-use crate::template_limits::format_text;
-use crate::value_text::failed;
+use crate::budget::{charge, failed};
+use crate::call_args::Args;
+use crate::objects::{self, is_tuple, pairs_of, type_name, View};
+use crate::operators::{equal, int_value, Number};
+use crate::str_methods;
 
-pub fn call(state: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value, Error> {
-    count_object()?;
-    if let Some(text) = value.as_str() {
-        charge(text.len() + 64)?;
-        if let Some(result) = str_method(text, method, args)? {
-            return Ok(result);
+type Result<T> = std::result::Result<T, Error>;
+
+const DICT: [&str; 5] = ["get", "items", "keys", "values", "copy"];
+const LIST: [&str; 3] = ["index", "count", "copy"];
+const CHANGING: [&str; 14] = [
+    "append",
+    "clear",
+    "extend",
+    "insert",
+    "pop",
+    "remove",
+    "reverse",
+    "sort",
+    "popitem",
+    "setdefault",
+    "update",
+    "fromkeys",
+    "__init__",
+    "__class__",
+];
+
+/// Whether Python finds an attribute of this name on the value.
+pub fn exists(value: &Value, name: &str) -> bool {
+    match value.kind() {
+        ValueKind::String => ["format", "format_map"].contains(&name) || str_methods::exists(name),
+        ValueKind::Map => {
+            DICT.contains(&name)
+                || ["clear", "pop", "popitem", "setdefault", "update", "fromkeys"].contains(&name)
         }
-    } else if value.kind() == ValueKind::Map && method == "copy" {
-        let () = from_args(args)?;
-        return Ok(value.clone());
-    } else if value.kind() == ValueKind::Seq && method == "index" {
-        let (what,): (&Value,) = from_args(args)?;
-        let at = value.try_iter()?.position(|item| item == *what);
-        return at.map(Value::from).ok_or_else(|| failed("the value is not in the list"));
+        ValueKind::Seq if is_tuple(value) => ["index", "count"].contains(&name),
+        ValueKind::Seq if objects::view(value) == View::No => {
+            LIST.contains(&name) || CHANGING[..8].contains(&name)
+        }
+        _ => false,
     }
-    minijinja_contrib::pycompat::unknown_method_callback(state, value, method, args)
 }
 
-/// Python's str.isspace() of one character: Unicode's white space and four separators of ASCII.
-fn is_space(c: char) -> bool {
-    c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
-}
-
-fn str_method(text: &str, method: &str, args: &[Value]) -> Result<Option<Value>, Error> {
-    Ok(Some(match method {
-        "strip" => strip(text, args, true, true)?,
-        "lstrip" => strip(text, args, true, false)?,
-        "rstrip" => strip(text, args, false, true)?,
-        "split" => split(text, args, false)?,
-        "rsplit" => split(text, args, true)?,
-        "splitlines" => split_lines(text, args)?,
-        "partition" | "rpartition" => partition(text, args, method == "rpartition")?,
-        "removeprefix" => {
-            let (prefix,): (&str,) = from_args(args)?;
-            Value::from(text.strip_prefix(prefix).unwrap_or(text))
-        }
-        "removesuffix" => {
-            let (suffix,): (&str,) = from_args(args)?;
-            Value::from(text.strip_suffix(suffix).unwrap_or(text))
-        }
-        "replace" => replace(text, args)?,
-        "join" => join(text, args)?,
-        "format" => format_text(FormatStyle::StrFormat, text, args)?,
-        "index" | "rindex" => {
-            let (what,): (&str,) = from_args(args)?;
-            let at = if method == "index" { text.find(what) } else { text.rfind(what) };
-            Value::from(text[..at.ok_or_else(|| failed("substring not found"))?].chars().count())
-        }
-        "swapcase" => text
-            .chars()
-            .flat_map(|c| {
-                if c.is_uppercase() {
-                    c.to_lowercase().collect::<Vec<_>>()
-                } else {
-                    c.to_uppercase().collect()
-                }
-            })
-            .collect::<String>()
-            .into(),
-        "casefold" => Value::from(text.to_lowercase()),
-        "isspace" => Value::from(!text.is_empty() && text.chars().all(is_space)),
-        "isdecimal" => Value::from(!text.is_empty() && text.chars().all(|c| c.is_ascii_digit())),
-        "zfill" => {
-            let (width,): (usize,) = from_args(args)?;
-            charge(width)?;
-            let missing = width.saturating_sub(text.chars().count());
-            let (sign, digits) = match text.strip_prefix(['-', '+']) {
-                Some(digits) => (&text[..1], digits),
-                None => ("", text),
-            };
-            Value::from(format!("{sign}{}{digits}", "0".repeat(missing)))
-        }
-        "ljust" | "rjust" | "center" => justify(text, method, args)?,
-        _ => return Ok(None),
-    }))
-}
-
-fn strip(text: &str, args: &[Value], start: bool, end: bool) -> Result<Value, Error> {
-    let (chars,): (Option<&str>,) = from_args(args)?;
-    let chars: Option<Vec<char>> = chars.map(|c| c.chars().collect());
-    let drop = |c: char| chars.as_ref().map_or_else(|| is_space(c), |chars| chars.contains(&c));
-    let text = if start { text.trim_start_matches(drop) } else { text };
-    Ok(Value::from(if end { text.trim_end_matches(drop) } else { text }))
-}
-
-fn split(text: &str, args: &[Value], from_right: bool) -> Result<Value, Error> {
-    let (sep, max, kwargs): (Option<Value>, Option<i64>, Kwargs) = from_args(args)?;
-    let sep = sep.or(kwargs.get::<Option<Value>>("sep")?).filter(|s| !s.is_none());
-    let max = max.or(kwargs.get::<Option<i64>>("maxsplit")?).filter(|&m| m >= 0);
-    kwargs.assert_all_used()?;
-    let parts = max.map_or(usize::MAX, |m| (m as usize).saturating_add(1));
-    let pieces: Vec<&str> = match &sep {
-        Some(sep) => {
-            let sep = sep.as_str().ok_or_else(|| failed("must be str or None"))?;
-            if sep.is_empty() {
-                return Err(failed("empty separator"));
-            }
-            if from_right {
-                let mut pieces: Vec<_> = text.rsplitn(parts, sep).collect();
-                pieces.reverse();
-                pieces
-            } else {
-                text.splitn(parts, sep).collect()
-            }
-        }
-        None => split_white_space(text, parts, from_right),
-    };
-    charge(pieces.len().saturating_mul(32))?;
-    Ok(pieces.into_iter().map(Value::from).collect())
-}
-
-fn split_white_space(text: &str, parts: usize, from_right: bool) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut rest = text.trim_matches(is_space);
-    while !rest.is_empty() && pieces.len() + 1 < parts {
-        let cut = if from_right { rest.rfind(is_space) } else { rest.find(is_space) };
-        let Some(cut) = cut else { break };
-        if from_right {
-            let after = cut + rest[cut..].chars().next().map_or(0, char::len_utf8);
-            pieces.push(&rest[after..]);
-            rest = rest[..cut].trim_end_matches(is_space);
-        } else {
-            pieces.push(&rest[..cut]);
-            rest = rest[cut..].trim_start_matches(is_space);
-        }
-    }
-    if !rest.is_empty() {
-        pieces.push(rest);
-    }
-    if from_right {
-        pieces.reverse();
-    }
-    pieces
-}
-
-fn split_lines(text: &str, args: &[Value]) -> Result<Value, Error> {
-    let (keep, kwargs): (Option<bool>, Kwargs) = from_args(args)?;
-    let keep = keep.or(kwargs.get::<Option<bool>>("keepends")?).unwrap_or(false);
-    kwargs.assert_all_used()?;
-    let is_break = |c: char| {
-        matches!(
-            c,
-            '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}'
-        )
-    };
-    let mut lines = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(is_break).unwrap_or(rest.len());
-        let next = if rest[end..].starts_with("\r\n") {
-            end + 2
-        } else {
-            end + rest[end..].chars().next().map_or(0, char::len_utf8)
+/// Called for every method that the value itself does not have.
+pub fn call(_: &mut State, value: &Value, method: &str, args: &[Value]) -> Result<Value> {
+    charge(64)?;
+    let unknown = || Error::from(ErrorKind::UnknownMethod);
+    if !exists(value, method) {
+        return match (Number::of(value), method) {
+            (Some(number), _) => number_method(number, value, method).ok_or_else(unknown),
+            _ if value.is_undefined() => Err(Error::new(
+                ErrorKind::UndefinedError,
+                format!("undefined value has no method '{method}'"),
+            )),
+            _ => Err(unknown()),
         };
-        lines.push(Value::from(if keep { &rest[..next] } else { &rest[..end] }));
-        rest = &rest[next..];
     }
-    charge(lines.len().saturating_mul(32))?;
-    Ok(Value::from(lines))
+    if value.as_str().is_none() && CHANGING.contains(&method) {
+        return Err(failed(format!("a template may not change a {}: {method}()", type_name(value))));
+    }
+    if let Some(text) = value.as_str() {
+        charge(text.len())?;
+        return str_methods::call(text, method, args);
+    }
+    match value.kind() {
+        ValueKind::Map => dict_method(value, method, args),
+        _ => list_method(value, method, args),
+    }
 }
 
-fn partition(text: &str, args: &[Value], from_right: bool) -> Result<Value, Error> {
-    let (sep,): (&str,) = from_args(args)?;
-    if sep.is_empty() {
-        return Err(failed("empty separator"));
-    }
-    let found = if from_right { text.rsplit_once(sep) } else { text.split_once(sep) };
-    let parts = match (found, from_right) {
-        (Some((before, after)), _) => [before, sep, after],
-        (None, false) => [text, "", ""],
-        (None, true) => ["", "", text],
-    };
-    Ok(Value::from(minijinja::value::Tuple::from(parts.map(Value::from))))
+fn number_method(number: Number, value: &Value, method: &str) -> Option<Value> {
+    Some(match (number, method) {
+        (Number::Int(i), "bit_length") => int_value(i128::from(128 - i.unsigned_abs().leading_zeros())),
+        (Number::Int(i), "bit_count") => int_value(i128::from(i.unsigned_abs().count_ones())),
+        (Number::Float(f), "is_integer") => Value::from(f.is_finite() && f.fract() == 0.0),
+        (Number::Int(_), "is_integer") => Value::from(true),
+        (_, "conjugate") => value.clone(),
+        _ => return None,
+    })
 }
 
-pub fn replace(text: &str, args: &[Value]) -> Result<Value, Error> {
-    let (old, new, count, kwargs): (&str, &str, Option<i64>, Kwargs) = from_args(args)?;
-    let count = count.or(kwargs.get::<Option<i64>>("count")?);
-    kwargs.assert_all_used()?;
-    let limit = count.filter(|&c| c >= 0).map_or(usize::MAX, |c| c as usize);
-    let places = if old.is_empty() { text.chars().count() + 1 } else { text.matches(old).count() }.min(limit);
-    charge(text.len().saturating_add(places.saturating_mul(new.len())))?;
-    Ok(Value::from(text.replacen(old, new, limit)))
+fn dict_method(map: &Value, method: &str, args: &[Value]) -> Result<Value> {
+    if method == "get" {
+        let args = Args::bind("get", args, &["key", "default"], 1)?;
+        let key = args.get(0).cloned().unwrap_or_default();
+        objects::check_key(&key)?;
+        let found = map.as_object().and_then(|o| o.get_value(&key));
+        return Ok(found.or_else(|| args.get(1).cloned()).unwrap_or(Value::from(())));
+    }
+    Args::bind(method, args, &[], 0)?;
+    let pairs = pairs_of(map)?;
+    match method {
+        "copy" => objects::dict(pairs),
+        "keys" => objects::view_of(View::Keys, pairs.into_iter().map(|(key, _)| key).collect()),
+        "values" => objects::view_of(View::Values, pairs.into_iter().map(|(_, value)| value).collect()),
+        _ => {
+            let items = pairs.into_iter().map(|(key, value)| objects::tuple(vec![key, value]));
+            objects::view_of(View::Items, items.collect::<Result<_>>()?)
+        }
+    }
 }
 
-fn join(separator: &str, args: &[Value]) -> Result<Value, Error> {
-    let (values,): (&Value,) = from_args(args)?;
-    let mut out = String::new();
-    for (i, value) in values.try_iter()?.enumerate() {
-        let text = value.as_str().ok_or_else(|| failed("join: every item must be a string"))?;
-        let separator = if i == 0 { "" } else { separator };
-        grow(&mut out, separator)?;
-        grow(&mut out, text)?;
+fn list_method(list: &Value, method: &str, args: &[Value]) -> Result<Value> {
+    let items = objects::items_of(list)?;
+    if method == "copy" {
+        Args::bind("copy", args, &[], 0)?;
+        return objects::list(items);
     }
-    Ok(Value::from(out))
-}
-
-fn justify(text: &str, method: &str, args: &[Value]) -> Result<Value, Error> {
-    let (width, fill): (usize, Option<&str>) = from_args(args)?;
-    let fill = fill.unwrap_or(" ");
-    if fill.chars().count() != 1 {
-        return Err(failed("the fill character must be exactly one character long"));
+    let args = Args::bind(method, args, &["value", "start", "stop"], 1)?;
+    let wanted = args.get(0).cloned().unwrap_or_default();
+    let mut count = 0;
+    let (start, stop) = (args.int(1, 0)?, args.int(2, i64::MAX)?);
+    let place = |at: i64| if at < 0 { (at + items.len() as i64).max(0) } else { at };
+    for (at, item) in items.iter().enumerate() {
+        if !equal(item, &wanted)? {
+            continue;
+        }
+        let at_int = at as i64;
+        if method == "index" && at_int >= place(start) && at_int < place(stop) {
+            return Ok(Value::from(at));
+        }
+        count += 1;
     }
-    charge(width.saturating_mul(4))?;
-    let missing = width.saturating_sub(text.chars().count());
-    let left = match method {
-        "ljust" => 0,
-        "rjust" => missing,
-        _ => missing / 2 + (missing & width & 1),
-    };
-    Ok(Value::from(format!("{}{text}{}", fill.repeat(left), fill.repeat(missing - left))))
+    if method == "index" {
+        return Err(failed("the value is not in the list"));
+    }
+    Ok(Value::from(count))
 }

@@ -8,18 +8,18 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, Output, State, Value};
 use serde_json::{Map, Value as Json};
 
+use crate::call_args::to_kwargs;
 use crate::error::{Error, Kind, Result};
 use crate::marks::{self, Marker};
 use crate::tokenizer::TextTokenizer;
 use crate::value_text::{set_marker, str_of};
-use crate::{budget, python_methods, strftime, template_filters, template_limits};
+use crate::{
+    budget, objects, python_methods, rewrite, strftime, template_filters, template_globals, template_tests,
+    text_format,
+};
 
 const NAME: &str = "chat template";
 const MAX_RECURSION: usize = 200;
-// Nested values are freed, compared and walked recursively: the stack must hold as many levels as there can be objects.
-const STACK_BYTES: usize = 512 << 20;
-const BASE_OBJECTS: usize = 1 << 18;
-const MAX_OBJECTS: usize = 1 << 19;
 const BASE_FUEL: u64 = 1 << 21;
 const MAX_FUEL: u64 = 1 << 23;
 const BASE_WORK_BYTES: usize = 256 << 20;
@@ -53,7 +53,10 @@ struct Program<'s> {
 
 impl Template {
     pub fn compile(source: &str) -> Result<Template> {
-        let source = template_limits::without_constant_products(&plain_generation_blocks(source), &syntax()?);
+        let syntax = syntax()?;
+        let source = plain_generation_blocks(&one_kind_of_line_end(source));
+        rewrite::check_chains(&source, &syntax)?;
+        let source = rewrite::without_constants(&source, &syntax);
         let template = Template { source };
         template.program()?;
         Ok(template)
@@ -64,8 +67,8 @@ impl Template {
         let mut generator = CodeGenerator::new(NAME, &self.source);
         generator.compile_stmt(&parsed);
         let (main, blocks) = generator.finish();
-        let blocks = blocks.iter().map(|(name, block)| (*name, template_limits::rewrite(block))).collect();
-        Ok(Program { main: template_limits::rewrite(&main), blocks })
+        let blocks = blocks.iter().map(|(name, block)| (*name, rewrite::rewrite(block))).collect();
+        Ok(Program { main: rewrite::rewrite(&main), blocks })
     }
 
     pub fn render(&self, request: &Render) -> Result<Rendered> {
@@ -79,21 +82,11 @@ impl Template {
         let character = marker.as_ref().map(|m| m.character);
         let texts = [request.messages_json, request.tools_json, request.documents_json, request.kwargs_json];
         let input_bytes = texts.iter().map(|t| t.len()).sum();
-        let work = || {
-            let mut variables: Vec<(String, Value)> = Vec::new();
-            variables.extend(trusted.iter().map(|(k, v)| (k.clone(), to_value(v, None))));
-            variables.extend(untrusted.iter().map(|(k, v)| (k.clone(), to_value(v, marker.as_ref()))));
-            set_marker(character);
-            self.run(Value::from_pairs(variables), input_bytes, request)
-        };
-        let text = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
-            let thread = thread
-                .map_err(|e| Error::limit(format!("chat template: no thread could be started: {e}")))?;
-            let panicked =
-                |_| Err(Error { kind: Kind::Bug, message: "chat template: internal error".to_owned() });
-            thread.join().unwrap_or_else(panicked)
-        })?;
+        let mut variables: Vec<(String, Value)> = Vec::new();
+        variables.extend(trusted.iter().map(|(k, v)| (k.clone(), to_value(v, None))));
+        variables.extend(untrusted.iter().map(|(k, v)| (k.clone(), to_value(v, marker.as_ref()))));
+        set_marker(character);
+        let text = self.run(Value::from_pairs(variables), input_bytes, request)?;
         match character {
             Some(character) => {
                 let (text, breaks) = marks::unmark(&text, character);
@@ -106,8 +99,7 @@ impl Template {
     fn run(&self, variables: Value, input_bytes: usize, request: &Render) -> Result<String> {
         let program = self.program()?;
         let max_text = BASE_TEXT_BYTES.saturating_add(input_bytes.saturating_mul(8)).min(request.max_bytes);
-        let objects = (BASE_OBJECTS + input_bytes / 16).min(MAX_OBJECTS);
-        budget::start(BASE_WORK_BYTES.saturating_add(input_bytes.saturating_mul(64)), objects, max_text);
+        budget::start(BASE_WORK_BYTES.saturating_add(input_bytes.saturating_mul(64)), max_text);
         raised::clear();
         let mut environment = environment(request);
         environment.set_fuel(Some((BASE_FUEL + 8 * input_bytes as u64).min(MAX_FUEL)));
@@ -133,7 +125,12 @@ fn invalid(error: &minijinja::Error) -> Error {
 
 /// As transformers sets Jinja up.
 fn syntax() -> Result<SyntaxConfig> {
-    SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(|e| invalid(&e))
+    SyntaxConfig::builder()
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .keep_trailing_newline(true)
+        .build()
+        .map_err(|e| invalid(&e))
 }
 
 fn failure(error: &minijinja::Error) -> Error {
@@ -216,8 +213,10 @@ fn to_value(json: &Json, marker: Option<&Marker>) -> Value {
             _ => Value::from(n.as_f64().unwrap_or(f64::NAN)),
         },
         Json::String(s) => text(s),
-        Json::Array(items) => items.iter().map(|v| to_value(v, marker)).collect::<Vec<_>>().into(),
-        Json::Object(map) => Value::from_pairs(map.iter().map(|(k, v)| (text(k), to_value(v, marker)))),
+        Json::Array(items) => objects::outside_list(items.iter().map(|v| to_value(v, marker)).collect()),
+        Json::Object(map) => {
+            objects::outside_dict(map.iter().map(|(k, v)| (text(k), to_value(v, marker))).collect())
+        }
     }
 }
 
@@ -240,17 +239,33 @@ mod raised {
     }
 }
 
+fn call_method(
+    state: &mut State,
+    value: &Value,
+    method: &str,
+    args: &[Value],
+) -> std::result::Result<Value, minijinja::Error> {
+    match (value.as_str(), method) {
+        (Some(text), "format") => text_format::braces(text, args),
+        (Some(text), "format_map") => {
+            let pairs = args.first().map_or_else(|| Ok(Vec::new()), objects::pairs_of)?;
+            let named = pairs.into_iter().map(|(k, v)| str_of(&k).map(|k| (k, v)));
+            text_format::braces(text, &[to_kwargs(named.collect::<std::result::Result<_, _>>()?)])
+        }
+        _ => python_methods::call(state, value, method, args),
+    }
+}
+
 fn environment<'e>(request: &Render) -> Environment<'e> {
-    let mut env = Environment::new();
+    let mut env = Environment::empty();
     env.set_debug(false);
     env.set_recursion_limit(MAX_RECURSION);
-    env.set_unknown_method_callback(python_methods::call);
+    env.set_unknown_method_callback(call_method);
     env.set_formatter(|out: &mut Output, _: &mut State, value: &Value| {
         let text = str_of(value)?;
         budget::charge(text.len())?;
         out.write_str(&text).map_err(minijinja::Error::from)
     });
-    env.remove_global("debug");
     env.add_function("raise_exception", |message: &Value| -> std::result::Result<Value, minijinja::Error> {
         let message = str_of(message)?;
         raised::set(message.clone());
@@ -262,8 +277,32 @@ fn environment<'e>(request: &Render) -> Environment<'e> {
             minijinja::Error::new(ErrorKind::InvalidOperation, "strftime_now: this format cannot be written")
         })
     });
+    rewrite::add_operators(&mut env);
     template_filters::add(&mut env);
+    template_tests::add(&mut env);
+    template_globals::add(&mut env);
     env
+}
+
+/// Jinja reads every line end as "\n" and drops the last one.
+fn one_kind_of_line_end(source: &str) -> String {
+    let source = source.replace("\r\n", "\n").replace('\r', "\n");
+    source.strip_suffix('\n').map(str::to_owned).unwrap_or(source)
+}
+
+/// Of `raw %}...`: where the text in it ends, and whether it starts with a line end.
+fn raw_block(tag: &str) -> Option<(usize, bool)> {
+    let after_name = tag.strip_prefix("raw")?.trim_start_matches([' ', '\t', '\n']);
+    let is_plain = after_name.starts_with("%}\n");
+    let text = after_name.strip_prefix('-').unwrap_or(after_name).strip_prefix("%}")?;
+    let is_end = |at: usize| {
+        text[at + 2..]
+            .trim_start_matches(['-', '+'])
+            .trim_start_matches([' ', '\t', '\n'])
+            .starts_with("endraw")
+    };
+    let end = text.match_indices("{%").map(|(at, _)| at).find(|&at| is_end(at))?;
+    Some((tag.len() - text.len() + end, is_plain))
 }
 
 /// transformers' `{% generation %}...{% endgeneration %}` marks what the model wrote and renders its text in a scope of
@@ -284,6 +323,18 @@ fn plain_generation_blocks(source: &str) -> String {
         rest = after;
         let Some(tag) = after.strip_prefix('%') else { continue };
         let name = tag.trim_start_matches(['-', '+']).trim_start();
+        if let Some((end, starts_line)) = raw_block(name) {
+            out.push_str(&after[..after.len() - name.len()]);
+            if starts_line {
+                // minijinja would drop the first line end, which Jinja keeps.
+                out.push_str("raw %}{% endraw %}{{ '\\n' }}{% raw %}");
+                out.push_str(&name[name.find('\n').map_or(0, |at| at + 1)..end]);
+            } else {
+                out.push_str(&name[..end]);
+            }
+            rest = &name[end..];
+            continue;
+        }
         let new_name = [("generation", "with"), ("endgeneration", "endwith")].into_iter().find(|(old, _)| {
             name.strip_prefix(old).is_some_and(|r| !r.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
         });
@@ -295,4 +346,41 @@ fn plain_generation_blocks(source: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(source: &str, variables: &Json) -> Result<String> {
+        let messages = variables["messages"].to_string();
+        let request = Render {
+            trusted_json: "",
+            messages_json: &messages,
+            tools_json: "",
+            documents_json: "",
+            kwargs_json: &variables.to_string(),
+            mark_for: None,
+            now_unix_s: 0,
+            now_is_local: false,
+            max_bytes: 1 << 20,
+        };
+        Template::compile(source)?.render(&request).map(|rendered| rendered.text)
+    }
+
+    /// What Jinja2 renders, and that what it refuses is refused; testdata/make_jinja_cases.py wrote the cases.
+    #[test]
+    fn as_jinja2() {
+        let file: Json = serde_json::from_str(include_str!("../testdata/jinja_cases.json")).unwrap();
+        let mut wrong = Vec::new();
+        for case in file["cases"].as_array().unwrap() {
+            let source = case[0].as_str().unwrap();
+            let rendered = render(source, &file["variables"]);
+            if rendered.as_ref().ok().map(String::as_str) != case[1].as_str() {
+                let actual = rendered.map_err(|e| e.message);
+                wrong.push(format!("{source:?}\n   gave {actual:?}\n   want {:?}", case[1].as_str()));
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    }
 }

@@ -4,9 +4,10 @@ use std::cell::Cell;
 use std::fmt::Write;
 
 use minijinja::value::ValueKind;
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, Value};
 
-use crate::budget::check_growth;
+use crate::budget::{check_growth, failed};
+use crate::objects::{is_tuple, namespace_values, view, View};
 
 /// Of values inside values.
 pub const MAX_DEPTH: usize = 100;
@@ -22,10 +23,6 @@ pub fn set_marker(marker: Option<char>) {
 
 pub fn is_marker(c: char) -> bool {
     MARKER.with(|m| m.get() == Some(c))
-}
-
-pub fn failed(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::InvalidOperation, message.into())
 }
 
 /// `repr(float)`: the shortest digits that read back as the same number.
@@ -96,23 +93,48 @@ pub fn write_repr(value: &Value, depth: usize, out: &mut String) -> Result<(), E
             out.push('}');
         }
         ValueKind::Seq | ValueKind::Iterable => {
-            let (open, close) = if value.is_tuple() { ('(', ')') } else { ('[', ']') };
-            out.push(open);
+            let (open, close) = match view(value) {
+                _ if is_tuple(value) => ("(", ")"),
+                View::No | View::Group => ("[", "]"),
+                View::Keys => ("dict_keys([", "])"),
+                View::Values => ("dict_values([", "])"),
+                View::Items => ("dict_items([", "])"),
+            };
+            out.push_str(open);
             let mut items = 0;
             for item in value.try_iter()? {
                 out.push_str(if items == 0 { "" } else { ", " });
                 write_repr(&item, depth + 1, out)?;
                 items += 1;
             }
-            out.push_str(if value.is_tuple() && items == 1 { "," } else { "" });
-            out.push(close);
+            out.push_str(if is_tuple(value) && items == 1 { "," } else { "" });
+            out.push_str(close);
         }
-        _ => out.push_str(&value.to_string()),
+        _ => write_object(value, depth, out)?,
     }
     Ok(())
 }
 
-fn is_printable(c: char) -> bool {
+/// What is no data: Python writes its type (and an address, which nothing here has).
+fn write_object(value: &Value, depth: usize, out: &mut String) -> Result<(), Error> {
+    if let Some(values) = namespace_values(value) {
+        out.push_str("<Namespace {");
+        for (i, (name, value)) in values.iter().enumerate() {
+            out.push_str(if i == 0 { "" } else { ", " });
+            write_str_repr(name, out);
+            out.push_str(": ");
+            write_repr(value, depth + 1, out)?;
+        }
+        out.push_str("}>");
+    } else if value.as_object().is_some_and(|o| o.type_name().starts_with("minijinja::")) {
+        out.push_str(&value.to_string()); // a macro or a loop: its name
+    } else {
+        out.push_str("<object>");
+    }
+    Ok(())
+}
+
+pub fn is_printable(c: char) -> bool {
     let hidden = c.is_control()
         || (c.is_whitespace() && c != ' ')
         || matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{180e}'

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-use minijinja::value::{Kwargs, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
-use crate::budget::check_growth;
-use crate::value_text::{failed, is_marker, number_text, str_of, MAX_DEPTH};
+use crate::budget::{check_growth, failed};
+use crate::call_args::Args;
+use crate::objects::type_name;
+use crate::value_text::{is_marker, number_text, str_of, MAX_DEPTH};
 
 const MAX_INDENT: usize = 64;
 
@@ -19,33 +21,22 @@ struct JsonStyle {
 }
 
 /// The `tojson` filter: json.dumps(value, ensure_ascii=False, indent=None, separators=None, sort_keys=False).
-pub fn tojson(
-    value: &Value,
-    ensure_ascii: Option<Value>,
-    indent: Option<Value>,
-    separators: Option<Value>,
-    kwargs: Kwargs,
-) -> Result<String, Error> {
-    let style = JsonStyle::from_args([ensure_ascii, indent, separators], &kwargs)?;
-    kwargs.assert_all_used()?;
+pub fn tojson(value: &Value, args: &[Value]) -> Result<Value, Error> {
+    let args = Args::bind("tojson", args, &["ensure_ascii", "indent", "separators", "sort_keys"], 0)?;
+    let style = JsonStyle::from_args(&args)?;
     let mut out = String::new();
     style.write(value, 0, &mut out)?;
-    Ok(out)
+    Ok(out.into())
 }
 
 impl JsonStyle {
-    fn from_args(positional: [Option<Value>; 3], kwargs: &Kwargs) -> Result<JsonStyle, Error> {
-        let argument = |index: usize, name: &str| -> Option<Value> {
-            let named = kwargs.get::<Option<Value>>(name).ok().flatten();
-            named
-                .or_else(|| positional.get(index).cloned().flatten())
-                .filter(|v| !v.is_none() && !v.is_undefined())
-        };
-        let indent = match argument(1, "indent") {
+    fn from_args(args: &Args) -> Result<JsonStyle, Error> {
+        let argument = |index: usize| args.some(index);
+        let indent = match argument(1) {
             None => None,
             Some(v) if v.as_str().is_some() => Some(v.as_str().unwrap_or_default().to_owned()),
             Some(v) => {
-                let width = i64::try_from(v)?.max(0);
+                let width = i64::try_from(v.clone())?.max(0);
                 Some(" ".repeat(usize::try_from(width).unwrap_or(0)))
             }
         };
@@ -53,13 +44,13 @@ impl JsonStyle {
             return Err(failed(format!("tojson: indent is more than {MAX_INDENT}")));
         }
         let mut style = JsonStyle {
-            ensure_ascii: argument(0, "ensure_ascii").is_some_and(|v| v.is_true()),
-            sort_keys: argument(3, "sort_keys").is_some_and(|v| v.is_true()),
+            ensure_ascii: argument(0).is_some_and(|v| v.is_true()),
+            sort_keys: argument(3).is_some_and(|v| v.is_true()),
             item_separator: if indent.is_some() { "," } else { ", " }.to_owned(),
             key_separator: ": ".to_owned(),
             indent,
         };
-        if let Some(separators) = argument(2, "separators") {
+        if let Some(separators) = argument(2) {
             let both: Vec<Value> = separators.try_iter()?.take(3).collect();
             let [item, key] = both.as_slice() else {
                 return Err(failed("tojson: separators must be two texts"));
@@ -95,8 +86,8 @@ impl JsonStyle {
             }),
             ValueKind::String => self.write_str(value.as_str().unwrap_or_default(), out),
             ValueKind::Map => self.write_map(value, depth, out)?,
-            ValueKind::Seq | ValueKind::Iterable => self.write_list(value, depth, out)?,
-            kind => return Err(failed(format!("Object of type {kind} is not JSON serializable"))),
+            ValueKind::Seq => self.write_list(value, depth, out)?,
+            _ => return Err(failed(format!("Object of type {} is not JSON serializable", type_name(value)))),
         }
         Ok(())
     }
