@@ -69,9 +69,11 @@ typedef struct FolioVocabulary {
 
 FolioStatus folio_tokenizer_from_vocabulary(const FolioVocabulary* vocabulary, FolioTokenizer** out, FolioBytes* error);
 
-// Hugging Face's tokenizer.json. add_bos / add_eos: 0 and 1 are what tokenizer_config.json says (with the ids in bos and
+// Hugging Face's tokenizer.json, and added tokens that other files name: `more_json` is an array of objects as in its
+// own added_tokens (empty: none). One whose text is added already changes that one's flags, unless "only_if_new" is
+// true; its id is the vocabulary's where that has the text, else "id"; without both it is left out. add_bos / add_eos: 0 and 1 are what tokenizer_config.json says (with the ids in bos and
 // eos), -1: as tokenizer.json's post-processor does.
-FolioStatus folio_tokenizer_from_json(FolioStr json, FolioTokenizer** out, FolioBytes* error);
+FolioStatus folio_tokenizer_from_json(FolioStr json, FolioStr more_json, FolioTokenizer** out, FolioBytes* error);
 void folio_tokenizer_set_added(FolioTokenizer* tokenizer, uint32_t bos, int8_t add_bos, uint32_t eos, int8_t add_eos);
 
 // Every id's bytes in running text: those of `id` are bytes[offsets[id], offsets[id + 1]). Bit 0 of flags[id]: a control

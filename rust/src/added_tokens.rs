@@ -8,6 +8,9 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::error::{Error, Result};
 
+const MAX_BYTES: usize = 64 << 10; // of one; searching takes some 40 bytes for each
+const MAX_BYTES_TOGETHER: usize = 4 << 20;
+
 #[derive(Clone, Debug, Default)]
 pub struct AddedToken {
     pub id: u32,
@@ -43,6 +46,17 @@ impl Matcher {
             })
             .filter(|(_, p)| !p.is_empty())
             .unzip();
+        if let Some(long) = patterns.iter().find(|p| p.len() > MAX_BYTES) {
+            return Err(Error::limit(format!(
+                "an added token of this tokenizer has {} bytes, the limit is {MAX_BYTES}",
+                long.len()
+            )));
+        }
+        if patterns.iter().map(String::len).sum::<usize>() > MAX_BYTES_TOGETHER {
+            return Err(Error::limit(format!(
+                "the added tokens of this tokenizer have more than {MAX_BYTES_TOGETHER} bytes together"
+            )));
+        }
         let automaton = if patterns.is_empty() {
             None
         } else {

@@ -14,8 +14,10 @@ pub struct Args {
     values: Vec<Option<Value>>,
 }
 
+pub type Named = Vec<(String, Value)>;
+
 /// Positional arguments, and the named ones that end them.
-pub fn split(args: &[Value]) -> Result<(&[Value], Vec<(String, Value)>), Error> {
+pub fn split(args: &[Value]) -> Result<(&[Value], Named), Error> {
     match args.split_last() {
         Some((last, positional)) if last.is_kwargs() => {
             let pairs = crate::objects::pairs_of(last)?;
@@ -26,7 +28,7 @@ pub fn split(args: &[Value]) -> Result<(&[Value], Vec<(String, Value)>), Error> 
     }
 }
 
-pub fn to_kwargs(named: Vec<(String, Value)>) -> Value {
+pub fn to_kwargs(named: Named) -> Value {
     Value::from(Kwargs::from_iter(named))
 }
 

@@ -191,13 +191,14 @@ pub unsafe extern "C" fn folio_tokenizer_from_vocabulary(
 #[no_mangle]
 pub unsafe extern "C" fn folio_tokenizer_from_json(
     json: FolioStr,
+    more_json: FolioStr,
     out: *mut *mut TextTokenizer,
     error: *mut Owned<u8>,
 ) -> i32 {
     out.write(std::ptr::null_mut());
     guard(error, || {
         // The crate panics at some files that contradict themselves.
-        let built = caught(|| huggingface::build(json.bytes()))
+        let built = caught(|| huggingface::build(json.bytes(), more_json.bytes()))
             .map_err(|panic| Error::invalid(format!("tokenizer.json contradicts itself: {panic}")))?;
         out.write(Box::into_raw(Box::new(built?)));
         Ok(())

@@ -1,6 +1,8 @@
 //! Hugging Face's tokenizer.json -> TextTokenizer. The parts are read by the `tokenizers` crate, but for the two where
 //! that is slow or not enough: a BPE model (see `bpe`) and the decoder, which is turned into every token's bytes.
 
+use std::collections::HashMap;
+
 use fancy_regex::Regex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -50,16 +52,59 @@ struct FileToken {
     special: bool,
 }
 
+/// An added token that another file names.
+#[derive(Deserialize)]
+struct OtherToken {
+    id: Option<u32>,
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+    only_if_new: bool,
+}
+
+/// The file's own tokens and those of other files.
+fn merged(mut tokens: Vec<FileToken>, more: Vec<OtherToken>, model: &PipelineModel) -> Vec<FileToken> {
+    let mut places: HashMap<String, usize> =
+        tokens.iter().enumerate().map(|(at, token)| (token.content.clone(), at)).collect();
+    for other in more {
+        let place = places.get(&other.content).copied();
+        if place.is_some() && other.only_if_new {
+            continue;
+        }
+        let known = match place {
+            Some(at) => Some(tokens[at].id),
+            None => model.find(&other.content),
+        };
+        let Some(id) = known.or(other.id) else { continue };
+        let OtherToken { content, single_word, lstrip, rstrip, normalized, special, .. } = other;
+        let token = FileToken { id, content, single_word, lstrip, rstrip, normalized, special };
+        match place {
+            Some(at) => tokens[at] = token,
+            None => {
+                places.insert(token.content.clone(), tokens.len());
+                tokens.push(token);
+            }
+        }
+    }
+    tokens
+}
+
 fn yes() -> bool {
     true
 }
 
-pub fn build(json: &[u8]) -> Result<TextTokenizer> {
+/// `more`: see folio_tokenizer_from_json; may be empty.
+pub fn build(json: &[u8], more: &[u8]) -> Result<TextTokenizer> {
     let file: File = serde_json::from_slice(json).map_err(invalid)?;
     let decoder = Decoder::read(&file.decoder)?;
     let (prefix, suffix) = added_ends(file.post_processor.as_ref())?;
-    let added = added_tokens(file.added_tokens)?;
     let (kind, model) = read_model(file.model)?;
+    let more: Vec<OtherToken> =
+        if more.is_empty() { Vec::new() } else { serde_json::from_slice(more).map_err(invalid)? };
+    let added = added_tokens(merged(file.added_tokens, more, &model))?;
     let table = token_table(&model, &added, &decoder)?;
     let merge_count = if let PipelineModel::Bpe(bpe) = &model { bpe.merge_count() } else { 0 };
     let words = read_words(file.pre_tokenizer, matches!(model, PipelineModel::Bpe(_)))?;

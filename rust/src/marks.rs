@@ -7,18 +7,21 @@
 //!
 //! The marker is a private-use character that occurs nowhere in the template or the input.
 
-use ahash::AHashSet;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::added_tokens::AddedToken;
 use crate::error::{Error, Result};
 
-/// The control tokens of one tokenizer, prepared for marking.
+/// A longer control token is marked where it stands whole, not by its parts: looking for those would cost the square of
+/// its length.
+const MAX_PARTED_BYTES: usize = 1024;
+
+/// The control tokens of one tokenizer, prepared for marking. Memory: a few times their bytes.
 pub struct ControlTexts {
     whole: AhoCorasick,
-    heads: AHashSet<Box<str>>, // proper beginnings of control tokens
-    tails: AHashSet<Box<str>>, // proper endings
-    longest: usize,            // bytes
+    forward: Vec<Box<[u8]>>,  // ascending
+    backward: Vec<Box<[u8]>>, // their bytes from last to first, ascending
+    longest: usize,           // bytes, of these
 }
 
 impl ControlTexts {
@@ -29,13 +32,13 @@ impl ControlTexts {
             .match_kind(MatchKind::Standard)
             .build(&contents)
             .map_err(|e| Error::limit(format!("the control tokens of this tokenizer are too large: {e}")))?;
-        let cuts = || contents.iter().flat_map(|c| c.char_indices().skip(1).map(|(at, _)| c.split_at(at)));
-        Ok(ControlTexts {
-            whole,
-            heads: cuts().map(|(head, _)| Box::from(head)).collect(),
-            tails: cuts().map(|(_, tail)| Box::from(tail)).collect(),
-            longest: contents.iter().map(|c| c.len()).max().unwrap_or(0),
-        })
+        let parted = || contents.iter().filter(|c| c.len() <= MAX_PARTED_BYTES);
+        let mut forward: Vec<Box<[u8]>> = parted().map(|c| Box::from(c.as_bytes())).collect();
+        let mut backward: Vec<Box<[u8]>> = parted().map(|c| c.bytes().rev().collect()).collect();
+        forward.sort_unstable();
+        backward.sort_unstable();
+        let longest = parted().map(|c| c.len()).max().unwrap_or(0);
+        Ok(ControlTexts { whole, forward, backward, longest })
     }
 
     /// Byte offsets, ascending, at which a marker makes every control token in `text` - and every one that text before
@@ -50,13 +53,14 @@ impl ControlTexts {
             .collect();
         for (start, _) in text.char_indices().rev().take_while(|(start, _)| text.len() - start < self.longest)
         {
-            if self.heads.contains(&text[start..]) {
+            if begins_longer(&self.forward, &text.as_bytes()[start..]) {
                 places.push(after_first(start));
             }
         }
         for (end, c) in text.char_indices().take_while(|(end, _)| *end < self.longest) {
             let end = end + c.len_utf8();
-            if self.tails.contains(&text[..end]) {
+            let reversed: Vec<u8> = text.as_bytes()[..end].iter().rev().copied().collect();
+            if begins_longer(&self.backward, &reversed) {
                 places.push(if after_first(0) == end { 0 } else { after_first(0) });
             }
         }
@@ -64,6 +68,12 @@ impl ControlTexts {
         places.dedup();
         places
     }
+}
+
+/// Whether one of the ascending `texts` begins with `part` and goes on.
+fn begins_longer(texts: &[Box<[u8]>], part: &[u8]) -> bool {
+    let after = texts.partition_point(|text| **text <= *part);
+    texts.get(after).is_some_and(|text| text.starts_with(part))
 }
 
 pub struct Marker<'a> {
@@ -159,6 +169,15 @@ mod tests {
             assert_eq!(unmarked, text);
             assert_eq!(breaks, controls.places(text));
         }
+    }
+
+    #[test]
+    fn a_long_token_costs_no_square_of_its_length() {
+        let token = AddedToken { content: "ab".repeat(1 << 15), special: true, ..Default::default() };
+        let controls = ControlTexts::new(std::slice::from_ref(&token)).unwrap();
+        assert_eq!(controls.longest, 0);
+        assert_eq!(controls.places(&format!("x{}y", token.content)), [2]);
+        assert_eq!(controls.places("abab"), [0usize; 0]);
     }
 
     #[test]

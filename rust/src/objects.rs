@@ -176,6 +176,23 @@ pub fn outside_dict(pairs: Vec<(Value, Value)>) -> Value {
     Value::from_object(Made { inner: Value::from_pairs(pairs), facts, view: View::No })
 }
 
+/// A constant of the template as one of ours; the parser bounds its depth.
+pub fn outside(value: &Value) -> Value {
+    let Ok(items) = value.try_iter() else { return value.clone() };
+    match value.kind() {
+        ValueKind::Seq if value.is_tuple() => {
+            let items: Vec<Value> = items.map(|item| outside(&item)).collect();
+            let facts = nested(items.iter());
+            Value::from_object(Made { inner: Value::from(Tuple::from(items)), facts, view: View::No })
+        }
+        ValueKind::Seq => outside_list(items.map(|item| outside(&item)).collect()),
+        ValueKind::Map => {
+            outside_dict(items.map(|k| (k.clone(), outside(&value.get_item(&k).unwrap_or_default()))).collect())
+        }
+        _ => value.clone(),
+    }
+}
+
 /// What `dict.items()` and its like give.
 pub fn view_of(view: View, items: Vec<Value>) -> Result<Value, Error> {
     let facts = around(items.iter())?;

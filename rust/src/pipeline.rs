@@ -42,12 +42,18 @@ fn failed(error: tokenizers::Error) -> Error {
     Error::invalid(format!("the tokenizer could not encode this text: {error}"))
 }
 
-impl Pipeline {
+impl PipelineModel {
     pub fn find(&self, stored: &str) -> Option<u32> {
-        match &self.model {
+        match self {
             PipelineModel::Bpe(bpe) => bpe.vocab.get(stored),
             PipelineModel::Other(model) => model.token_to_id(stored),
         }
+    }
+}
+
+impl Pipeline {
+    pub fn find(&self, stored: &str) -> Option<u32> {
+        self.model.find(stored)
     }
 
     pub fn normalize(&self, text: &str) -> Option<NormalizedString> {

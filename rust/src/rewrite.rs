@@ -248,6 +248,7 @@ fn replacement<'s>(instruction: &Instruction<'s>) -> Steps<'s> {
     }
     match instruction {
         Instruction::EmitRaw(text) => vec![Instruction::LoadConst(Value::from(*text)), Instruction::Emit],
+        Instruction::LoadConst(value) => vec![Instruction::LoadConst(objects::outside(value))],
         Instruction::GetAttr(name) => {
             vec![Instruction::LoadConst(Value::from(*name)), filter("__get_attr", 2)]
         }

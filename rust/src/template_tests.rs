@@ -31,7 +31,9 @@ const COMPARISONS: &[(&str, Comparison)] = &[
     ("in", Comparison::In),
 ];
 
-const KINDS: &[(&str, fn(&Value) -> bool)] = &[
+type Kind = (&'static str, fn(&Value) -> bool);
+
+const KINDS: &[Kind] = &[
     ("boolean", |v| v.kind() == ValueKind::Bool),
     ("callable", |v| v.kind() == ValueKind::Plain && objects::namespace_values(v).is_none()),
     ("defined", |v| !v.is_undefined()),

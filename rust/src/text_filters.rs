@@ -281,6 +281,18 @@ fn xml_attributes(value: &Value, args: &Args) -> Result<Value> {
 
 // ---- wordwrap ----
 
+/// Where a word may end after one of its hyphens: two word characters before, a letter and one more after.
+fn inner_hyphen(word: &str) -> Option<usize> {
+    word.match_indices('-').map(|(at, _)| at + 1).find(|&at| {
+        let mut before = word[..at - 1].chars().rev();
+        let mut after = word[at..].chars();
+        before.next().is_some_and(is_word)
+            && before.next().is_some_and(is_word)
+            && after.next().is_some_and(char::is_alphabetic)
+            && after.next().is_some_and(|c| is_word(c) || c == '-')
+    })
+}
+
 /// The chunks that Python's textwrap may break between: runs of white space, and words cut after inner hyphens.
 fn chunks(line: &str, on_hyphens: bool) -> Vec<&str> {
     let mut out = Vec::new();
@@ -289,17 +301,8 @@ fn chunks(line: &str, on_hyphens: bool) -> Vec<&str> {
         let is_blank = str_methods::is_space(first);
         let end = rest.find(|c| str_methods::is_space(c) != is_blank).unwrap_or(rest.len());
         let (mut run, after) = rest.split_at(end);
-        while on_hyphens && !is_blank {
-            let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
-            let cut = run.match_indices('-').map(|(at, _)| at + 1).find(|&at| {
-                let before: Vec<char> = run[..at - 1].chars().rev().take(2).collect();
-                let next: Vec<char> = run[at..].chars().take(2).collect();
-                before.len() == 2
-                    && before.iter().all(|&c| is_word(c))
-                    && letter(next.first().copied())
-                    && next.get(1).is_some_and(|&c| is_word(c) || c == '-')
-            });
-            let Some(cut) = cut else { break };
+        let is_cut = on_hyphens && !is_blank;
+        while let Some(cut) = inner_hyphen(run).filter(|_| is_cut) {
             out.push(&run[..cut]);
             run = &run[cut..];
         }

@@ -75,7 +75,12 @@ Checked<Json> read_message(const Json& message, const std::string& where) {
     if (key == "tool_calls" && value == Json::array()) continue;
     return refuse_field(where + "." + key, "is not supported; leave it out");
   }
-  FOLIO_ASK(content, read_content(message, where));
+  const bool may_be_empty = name == "assistant" && (!message.contains("content") || message["content"].is_null());
+  std::string content;
+  if (!may_be_empty) {
+    FOLIO_ASK(given, read_content(message, where));
+    content = given;
+  }
   Json plain;
   plain["role"] = name == "developer" ? "system" : name;  // the newer name of the same
   plain["content"] = std::move(content);

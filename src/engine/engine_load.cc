@@ -127,7 +127,7 @@ Result<EngineParts> load_parts(const EngineOptions& options) {
                           config, options.kv_type.value_or(default_kv_type(isa)), options.block_tokens)));
   FOLIO_TRY(context, choose_context(options, config, geometry));
   FOLIO_TRY(tokenizer, load_tokenizer(files));
-  FOLIO_TRY(chat_template, load_chat_template(files, tokenizer));
+  text::ChatTemplate chat_template = load_chat_template(files, tokenizer);
 
   auto pool = std::make_unique<platform::ThreadPool>(threads);
   const kernels::KernelSet& kernels = kernels::kernel_set(isa);

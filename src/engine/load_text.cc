@@ -27,8 +27,14 @@ Result<text::Tokenizer> load_tokenizer(const weights::AnyModel& files) {
   }
   const auto& hf = std::get<weights::HfModel>(files);
   if (!hf.tokenizer_json) return text::Tokenizer::ids_only(0);
-  return text::Tokenizer::from_hf(*hf.tokenizer_json, hf.tokenizer_config_json.value_or(""),
-                                  hf.generation_config_json.value_or(""));
+  const std::string config = hf.config.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const auto text_of = [](const std::optional<std::string>& text) { return text ? std::string_view(*text) : std::string_view(); };
+  return text::Tokenizer::from_hf({.tokenizer = *hf.tokenizer_json,
+                                   .tokenizer_config = text_of(hf.tokenizer_config_json),
+                                   .special_tokens_map = text_of(hf.special_tokens_map_json),
+                                   .added_tokens = text_of(hf.added_tokens_json),
+                                   .config = config,
+                                   .generation_config = text_of(hf.generation_config_json)});
 }
 
 Result<std::optional<std::string>> template_source(const weights::AnyModel& files) {
@@ -38,11 +44,12 @@ Result<std::optional<std::string>> template_source(const weights::AnyModel& file
   return std::string(*source);
 }
 
-Result<text::ChatTemplate> load_chat_template(const weights::AnyModel& files,
-                                              const text::Tokenizer& tokenizer) {
-  FOLIO_TRY(source, template_source(files));
-  if (!source) return text::ChatTemplate::fallback(tokenizer);
-  return text::ChatTemplate::compile(*source, text::template_tokens(tokenizer));
+text::ChatTemplate load_chat_template(const weights::AnyModel& files, const text::Tokenizer& tokenizer) {
+  auto source = template_source(files);
+  if (!source) return text::ChatTemplate::unusable(std::move(source.error()));
+  if (!*source) return text::ChatTemplate::fallback(tokenizer);
+  auto made = text::ChatTemplate::compile(**source, text::template_tokens(tokenizer));
+  return made ? std::move(*made) : text::ChatTemplate::unusable(std::move(made.error()));
 }
 
 }  // namespace folio::engine

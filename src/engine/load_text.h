@@ -17,8 +17,9 @@ namespace folio::engine {
 // The source of the model's own template, nullopt where it has none.
 [[nodiscard]] Result<std::optional<std::string>> template_source(const weights::AnyModel& files);
 
-// The model's own template, else ChatTemplate::fallback().
-[[nodiscard]] Result<text::ChatTemplate> load_chat_template(const weights::AnyModel& files,
-                                                            const text::Tokenizer& tokenizer);
+// The model's own template, else ChatTemplate::fallback(). One that cannot be used costs chats only: each is then
+// refused with what is wrong with it (ChatTemplate::unusable()).
+[[nodiscard]] text::ChatTemplate load_chat_template(const weights::AnyModel& files,
+                                                    const text::Tokenizer& tokenizer);
 
 }  // namespace folio::engine

@@ -37,6 +37,38 @@ Status check_size(const ChatInput& input) {
               kMaxInputBytes);
 }
 
+// The texts of a list of parts, by lines; other parts and other contents stay out of it.
+Json joined_parts(const Json& parts) {
+  std::string text;
+  for (const Json& part : parts) {
+    if (!part.is_object() || part.value("type", Json()) != "text" || !part.contains("text")) return parts;
+    if (!part["text"].is_string()) return parts;
+    if (&part != &parts.front()) text += '\n';
+    text += part["text"].get_ref<const std::string&>();
+  }
+  return text;
+}
+
+// The messages with every content of the kind that the template takes. What is no list of messages stays as it is:
+// rendering says what is wrong with it.
+std::string with_contents(const std::string& messages_json, ContentKind kind) {
+  Json messages = Json::parse(messages_json, nullptr, /*allow_exceptions=*/false);
+  if (!messages.is_array()) return messages_json;
+  bool changed = false;
+  for (Json& message : messages) {
+    const auto content = message.is_object() ? message.find("content") : message.end();
+    if (!message.is_object() || content == message.end()) continue;
+    if (kind == ContentKind::kParts && content->is_string()) {
+      *content = Json::array({Json{{"type", "text"}, {"text", std::move(*content)}}});
+      changed = true;
+    } else if (kind == ContentKind::kText && content->is_array() && !content->empty()) {
+      *content = joined_parts(*content);
+      changed = true;
+    }
+  }
+  return changed ? dump(messages) : messages_json;
+}
+
 }  // namespace
 
 std::string to_messages_json(std::span<const ChatMessage> messages) {
@@ -87,7 +119,9 @@ struct ChatTemplate::State {
   // Renders; with `mark_for` also fills `breaks`.
   Result<std::string> render(const ChatInput& input, const FolioTokenizer* mark_for, RustSizes& breaks) const;
 
-  FolioTemplate* rust = nullptr;
+  FolioTemplate* rust = nullptr;  // null: `problem` is set
+  std::optional<Error> problem;
+  ContentKind content_kind = ContentKind::kText;
   std::string source;
   std::string stop_text;
   std::string name = "model";
@@ -96,6 +130,7 @@ struct ChatTemplate::State {
 
 Result<std::string> ChatTemplate::State::render(const ChatInput& input, const FolioTokenizer* mark_for,
                                                 RustSizes& breaks) const {
+  if (problem) return std::unexpected(*problem);
   FOLIO_TRY_STATUS(check_size(input));
   const std::string variables =
       dump(Json{{"bos_token", tokens.bos},
@@ -135,6 +170,28 @@ Result<ChatTemplate> ChatTemplate::compile(std::string_view source, TemplateToke
   RustBytes error;
   const FolioStatus status = folio_template_compile(to_rust(source), &state->rust, &error.value);
   if (status != FOLIO_OK) return rust_error(status, error);
+  ChatTemplate made(std::move(state));
+  made.state_->content_kind = made.probe_content_kind();
+  return made;
+}
+
+ContentKind ChatTemplate::probe_content_kind() const {
+  static constexpr std::string_view kNeedle = "folio-needle";
+  const auto shows = [&](const Json& content) {
+    const Json messages = Json::array({Json{{"role", "user"}, {"content", content}}});
+    const auto text = render({.messages_json = dump(messages), .now_unix_s = 0});
+    // A template that writes the list itself out does not walk over it.
+    return text && text->contains(kNeedle) && !text->contains("'text'") && !text->contains("\"text\"");
+  };
+  if (!shows(Json::array({Json{{"type", "text"}, {"text", kNeedle}}}))) return ContentKind::kText;
+  return shows(kNeedle) ? ContentKind::kBoth : ContentKind::kParts;
+}
+
+ChatTemplate ChatTemplate::unusable(Error problem) {
+  auto state = std::make_unique<State>();
+  state->name = "unusable";
+  problem.message = "the model's chat template cannot be used: " + problem.message;
+  state->problem = std::move(problem);
   return ChatTemplate(std::move(state));
 }
 
@@ -158,13 +215,17 @@ Result<std::string> ChatTemplate::render(const ChatInput& input) const {
   return state_->render(input, nullptr, no_breaks);
 }
 
-Result<EncodedChat> ChatTemplate::encode(const Tokenizer& tokenizer, const ChatInput& input) const {
+Result<EncodedChat> ChatTemplate::encode(const Tokenizer& tokenizer, const ChatInput& given) const {
   RustSizes breaks;
+  ChatInput input = given;
+  if (content_kind() != ContentKind::kBoth) input.messages_json = with_contents(given.messages_json, content_kind());
   FOLIO_TRY(text, state_->render(input, tokenizer.handle(), breaks));
   FOLIO_TRY(tokens, tokenizer.encode_with_breaks(text, {breaks.value.data, breaks.value.size}));
   return EncodedChat{.tokens = std::move(tokens), .text = std::move(text)};
 }
 
+ContentKind ChatTemplate::content_kind() const { return state_->content_kind; }
+const std::optional<Error>& ChatTemplate::problem() const { return state_->problem; }
 std::string_view ChatTemplate::source() const { return state_->source; }
 std::string_view ChatTemplate::name() const { return state_->name; }
 std::string_view ChatTemplate::stop_text() const { return state_->stop_text; }

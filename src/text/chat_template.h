@@ -3,9 +3,9 @@
 // and dict methods).
 //
 // Ownership: a move-only handle over an object of the Rust library. Threads: const methods from any thread.
-// Limits: the sizes below, and for one rendering a number of template instructions, of lists and maps, of
-// bytes of text in all (one text: 4 MiB + 8 times the input) and 10 s, so that a hostile template ends with
-// an error; it neither hangs nor fills the memory. Cost: some 0.1 ms and a thread (for its deep stack).
+// Limits: the sizes below, the tokens of one tag, and for one rendering a number of template instructions, of
+// bytes of text, lists and maps in all (one text: 4 MiB + 8 times the input), 300 levels of lists and maps, and 10 s, so
+// that a hostile template ends with an error; it neither hangs nor fills the memory or the stack. Cost: some 0.2 ms.
 #pragma once
 
 #include <cstddef>
@@ -62,6 +62,11 @@ struct TemplateTokens {
 [[nodiscard]] Result<std::optional<std::string>> chat_template_of_config(
     std::string_view tokenizer_config_json);
 
+// What a template takes as a message's content; found by rendering a message of each kind at compile().
+// kText: a list of parts is joined to one text, by line ends. kParts: a text is wrapped as [{"type": "text", "text":
+// ...}]. kBoth: as it is given.
+enum class ContentKind { kText, kParts, kBoth };
+
 struct EncodedChat {
   std::vector<TokenId> tokens;
   std::string text;  // the rendered conversation, for display
@@ -76,6 +81,9 @@ class ChatTemplate {
   // transcript ("User: ...", "Assistant: ..." in paragraphs). name() says which.
   [[nodiscard]] static ChatTemplate fallback(const Tokenizer& tokenizer);
 
+  // In the place of a template that does not compile: every render() and encode() gives `problem`.
+  [[nodiscard]] static ChatTemplate unusable(Error problem);
+
   ChatTemplate(ChatTemplate&&) noexcept;
   ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
@@ -85,15 +93,18 @@ class ChatTemplate {
   // template: ...": the template failed (missing element, unknown method). kTooLarge: one of the limits.
   [[nodiscard]] Result<std::string> render(const ChatInput& input) const;
 
-  // Renders and tokenises as one whole, with one exception: the text of a control token that comes out of the
+  // As render() with contents as the template wants them (see ContentKind), and tokenised as one whole, with one exception: the text of a control token that comes out of the
   // input (messages, tools, documents, kwargs) - whole, or put together from several values - is text, never
   // the token. While this renders, such text carries a private marker, so a template that looks for control
   // tokens inside a message does not find them. Nothing is added around the text: a template writes its own
   // BOS.
   [[nodiscard]] Result<EncodedChat> encode(const Tokenizer& tokenizer, const ChatInput& input) const;
 
+  [[nodiscard]] ContentKind content_kind() const;
+  [[nodiscard]] const std::optional<Error>& problem() const;  // set: unusable
   [[nodiscard]] std::string_view source() const;
-  [[nodiscard]] std::string_view name() const;  // "model", "chatml (fallback)", "transcript (fallback)"
+  // "model", "chatml (fallback)", "transcript (fallback)", "unusable"
+  [[nodiscard]] std::string_view name() const;
   // Ends an answer where no control token does: after a transcript the model goes on with the next speaker.
   // Empty for the others.
   [[nodiscard]] std::string_view stop_text() const;
@@ -101,6 +112,7 @@ class ChatTemplate {
  private:
   struct State;
   explicit ChatTemplate(std::unique_ptr<State> state);
+  [[nodiscard]] ContentKind probe_content_kind() const;
 
   std::unique_ptr<State> state_;
 };

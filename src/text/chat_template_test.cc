@@ -200,14 +200,103 @@ TEST(ChatTemplate, OneTextHasALimitOfItsOwn) {
 
 TEST(ChatTemplate, DeepNestingIsAnErrorOrDroppedSafely) {
   EXPECT_EQ(
-      text("{% set ns = namespace(l=[]) %}{% for i in range(90000) %}{% set ns.l = [ns.l] %}{% endfor %}ok"),
-      "ok");
+      text("{% set ns = namespace(l=[]) %}{% for i in range(200) %}{% set ns.l = [ns.l] %}{% endfor %}ok"), "ok");
+  EXPECT_THAT(
+      error("{% set ns = namespace(l=[]) %}{% for i in range(90000) %}{% set ns.l = [ns.l] %}{% endfor %}ok")
+          .message,
+      HasSubstr("nested more than 300 deep"));
   std::string source;
   for (int i = 0; i < 5000; ++i) source += "{% if true %}";
   EXPECT_FALSE(render(source).has_value());
   EXPECT_FALSE(render("{{ " + std::string(100000, '(') + " }}").has_value());
   std::string messages = std::string(100000, '[') + std::string(100000, ']');
   EXPECT_FALSE(render("x", {.messages_json = messages}).has_value());
+}
+
+// minijinja's parser and compiler recurse along each of these.
+TEST(ChatTemplate, ChainsAreRefused) {
+  const auto repeat = [](std::string_view head, std::string_view part, int times, std::string_view tail) {
+    std::string out(head);
+    for (int i = 0; i < times; ++i) out += part;
+    return out += tail;
+  };
+  const std::tuple<const char*, const char*, const char*> chains[] = {
+      {"{{ 1", "+1", " }}"},   {"{{ a", ".b", " }}"},          {"{{ a", "|list", " }}"},
+      {"{{ a", "~a", " }}"},   {"{{ a", "[0]", " }}"},         {"{{ a", "()", " }}"},
+      {"{{ a", " is none", " }}"}, {"{{ ", "not ", "1 }}"},    {"{{ ", "-", "1 }}"},
+      {"{{ a", " and a", " }}"}, {"{{ ", "1 if a else ", "1 }}"}, {"{{ 2", "**2", " }}"},
+      {"{% if a %}", "{% elif b %}", "{% endif %}"}};
+  for (const auto& [head, part, tail] : chains) {
+    // 64 KB as in a hostile file, just above the limit, and as long as is allowed: an answer of any kind.
+    EXPECT_EQ(error(repeat(head, part, 65536 / static_cast<int>(std::string_view(part).size()), tail)).kind,
+              ErrorKind::kTooLarge)
+        << part;
+    std::ignore = render(repeat(head, part, 500, tail));
+    std::ignore = render(repeat(head, part, 1000, tail));
+  }
+}
+
+// A namespace may not hold itself: comparing or hashing it would not end.
+TEST(ChatTemplate, CyclesAndTreesOfSharedListsEnd) {
+  const std::string shared = "{% set ns = namespace(l=[1]) %}{% for i in range(60) %}{% set ns.l = [ns.l, ns.l] %}{% endfor %}";
+  const std::string other = shared + "{% set a = ns.l %}" + shared;
+  for (const std::string& source : {
+           std::string("{% set n = namespace() %}{% set n.a = [n] %}{{ {n.a: 1} }}"),
+           std::string("{% set n = namespace() %}{% set n.a = [n] %}{% set m = namespace() %}{% set m.a = [m] "
+                       "%}{{ n.a == m.a }}"),
+           std::string("{% set n = namespace(a=namespace()) %}x"),
+           std::string("{% for i in [1, 2] %}{{ loop.changed([loop]) }}{% endfor %}"),
+           other + "{{ a == ns.l }}", other + "{{ a < ns.l }}", other + "{{ a in [ns.l] }}", shared + "{{ ns.l }}",
+           shared + "{{ ns.l | tojson }}", shared + "{{ [ns.l] | unique | list }}", shared + "{{ {}[(ns.l,)] }}",
+           other + "{{ [a, ns.l] | sort }}",
+           other + "{% for i in [a, ns.l] %}{{ loop.changed(i) }}{% endfor %}",
+       }) {
+    const auto rendered = render(source);
+    EXPECT_FALSE(rendered.has_value()) << source.substr(0, 200);
+  }
+}
+
+std::string encoded(std::string_view source, std::string messages) {
+  TinyVocabulary tiny;
+  fill_byte_level(tiny);
+  const Tokenizer tokenizer = Tokenizer::from_vocabulary(tiny.vocabulary).value();
+  const auto chat = ChatTemplate::compile(source, {}).value().encode(tokenizer, {.messages_json = std::move(messages)});
+  return chat ? chat->text : "ERROR " + chat.error().message;
+}
+
+TEST(ChatTemplate, ContentsAreOfTheKindThatTheTemplateTakes) {
+  const std::string_view texts = "{% for m in messages %}{{ m.content }};{% endfor %}";
+  const std::string_view parts =
+      "{% for m in messages %}{% for p in m.content %}{% if p.type == 'text' %}[{{ p.text }}]{% endif %}"
+      "{% endfor %};{% endfor %}";
+  const std::string_view both =
+      "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}{% for p in m.content %}"
+      "[{{ p.text }}]{% endfor %}{% endif %};{% endfor %}";
+  const auto kind = [](std::string_view source) { return ChatTemplate::compile(source, {})->content_kind(); };
+  EXPECT_EQ(kind(texts), ContentKind::kText);
+  EXPECT_EQ(kind(parts), ContentKind::kParts);
+  EXPECT_EQ(kind(both), ContentKind::kBoth);
+  EXPECT_EQ(kind("nothing"), ContentKind::kText);
+  const std::string one = R"([{"role": "user", "content": "a"}])";
+  const std::string two =
+      R"([{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}])";
+  EXPECT_EQ(encoded(texts, one), "a;");
+  EXPECT_EQ(encoded(texts, two), "a\nb;");
+  EXPECT_EQ(encoded(parts, one), "[a];");
+  EXPECT_EQ(encoded(parts, two), "[a][b];");
+  EXPECT_EQ(encoded(both, one), "a;");
+  EXPECT_EQ(encoded(both, two), "[a][b];");
+  EXPECT_THAT(encoded(texts, "[}"), HasSubstr("chat input: messages"));
+}
+
+TEST(ChatTemplate, AnUnusableTemplateSaysSoInEveryChat) {
+  const ChatTemplate broken = ChatTemplate::unusable({ErrorKind::kInvalid, "chat template: x (line 1)"});
+  EXPECT_EQ(broken.name(), "unusable");
+  const auto rendered = broken.render({.messages_json = "[]"});
+  ASSERT_FALSE(rendered.has_value());
+  EXPECT_EQ(rendered.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(rendered.error().message, "the model's chat template cannot be used: chat template: x (line 1)");
+  EXPECT_TRUE(broken.problem().has_value());
 }
 
 TEST(ChatTemplate, OfAConfig) {

@@ -43,6 +43,17 @@ struct TokenizerDescription {
   bool adds_bos = false, adds_eos = false;  // with AddTokens::kYes
   std::optional<TokenId> bos, eos, unk, pad;
   std::vector<TokenId> end_of_generation;  // ascending
+  std::vector<std::string> warnings;       // what the files say that makes no sense and was left out
+};
+
+// The texts of a Hugging Face directory's files; empty: there is no such file.
+struct HfTexts {
+  std::string_view tokenizer = {};  // tokenizer.json
+  std::string_view tokenizer_config = {};
+  std::string_view special_tokens_map = {};
+  std::string_view added_tokens = {};
+  std::string_view config = {};
+  std::string_view generation_config = {};
 };
 
 class Tokenizer {
@@ -53,12 +64,10 @@ class Tokenizer {
   // 280,000 merges), 7 ms for Llama 2 (SPM, 32,000 pieces): little enough not to cache built tokenizers.
   [[nodiscard]] static Result<Tokenizer> from_vocabulary(const Vocabulary& vocabulary);
 
-  // The texts of the three files; the last two may be empty when the model has none. Special ids come from
-  // tokenizer_config.json, the ids that end a generation also from generation_config.json's eos_token_id.
-  // Cost, measured: 0.1 s for Qwen3's 11 MB, 0.3 s for gpt-oss's 27 MB.
-  [[nodiscard]] static Result<Tokenizer> from_hf(std::string_view tokenizer_json,
-                                                 std::string_view tokenizer_config_json,
-                                                 std::string_view generation_config_json);
+  // Special tokens come from all of the files, as transformers reads them (hf_special_tokens.h); what makes no sense
+  // there is left out, with a sentence in TokenizerDescription::warnings. Cost, measured: 0.1 s for Qwen3's 11 MB,
+  // 0.3 s for gpt-oss's 27 MB.
+  [[nodiscard]] static Result<Tokenizer> from_hf(const HfTexts& texts);
 
   // For a model that has no tokenizer at all: ids only. vocab_size may be 0 when unknown.
   [[nodiscard]] static Tokenizer ids_only(std::size_t vocab_size);

@@ -1,82 +1,61 @@
-// Tokenizer::from_hf: tokenizer.json, and the special ids from the two files beside it.
-#include <nlohmann/json.hpp>
+// Tokenizer::from_hf: tokenizer.json, and the special tokens of the files beside it.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <utility>
 
+#include "text/hf_special_tokens.h"
 #include "text/rust_values.h"
 #include "text/tokenizer_state.h"
 
 namespace folio::text {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-Result<Json> parse_config(std::string_view text, std::string_view file) {
-  if (text.empty()) return Json::object();
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return fail(ErrorKind::kInvalid, "{}: not a JSON object", file);
-  return json;
-}
-
-// "<s>" or {"content": "<s>", ...}; nullopt when absent or null.
-std::optional<std::string> token_text(const Json& config, const char* key) {
-  const auto at = config.find(key);
-  if (at == config.end()) return std::nullopt;
-  if (at->is_string()) return at->get<std::string>();
-  if (at->is_object() && at->contains("content") && (*at)["content"].is_string())
-    return (*at)["content"].get<std::string>();
-  return std::nullopt;
-}
-
-std::int8_t flag(const Json& config, const char* key) {
-  const auto at = config.find(key);
-  return at != config.end() && at->is_boolean() ? static_cast<std::int8_t>(at->get<bool>()) : std::int8_t{-1};
-}
-
-// eos_token_id is one id or a list of them.
-Status add_ends(const Json& generation_config, std::size_t vocab_size, std::vector<TokenId>& ends) {
-  const auto at = generation_config.find("eos_token_id");
-  if (at == generation_config.end() || at->is_null()) return {};
-  const Json list = at->is_array() ? *at : Json::array({*at});
-  for (const Json& id : list) {
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= vocab_size) {
-      return fail(ErrorKind::kInvalid, "generation_config.json: eos_token_id holds {}, but ids are below {}",
-                  id.dump(-1, ' ', true, Json::error_handler_t::replace), vocab_size);
+// The ids that exist, and a warning for each that does not.
+std::vector<TokenId> checked_ends(const HfSpecialTokens& special, std::size_t vocab_size,
+                                  std::vector<std::string>& warnings) {
+  const std::size_t limit = std::max(vocab_size, special.model_vocab_size);
+  std::vector<TokenId> ends;
+  for (const std::int64_t id : special.end_ids) {
+    if (static_cast<std::size_t>(id) < limit) {
+      ends.push_back(static_cast<TokenId>(id));
+    } else {
+      warnings.push_back(fmt::format("{}: eos_token_id {} is ignored: ids are below {}", special.end_ids_file,
+                                     id, limit));
     }
-    ends.push_back(static_cast<TokenId>(id.get<std::uint64_t>()));
   }
-  return {};
+  return ends;
 }
 
 }  // namespace
 
-Result<Tokenizer> Tokenizer::from_hf(std::string_view tokenizer_json, std::string_view tokenizer_config_json,
-                                     std::string_view generation_config_json) {
-  FOLIO_TRY(config, parse_config(tokenizer_config_json, "tokenizer_config.json"));
-  FOLIO_TRY(generation_config, parse_config(generation_config_json, "generation_config.json"));
+Result<Tokenizer> Tokenizer::from_hf(const HfTexts& texts) {
+  FOLIO_TRY(special, read_hf_special_tokens(texts));
   FolioTokenizer* rust = nullptr;
   RustBytes error;
-  const FolioStatus status = folio_tokenizer_from_json(to_rust(tokenizer_json), &rust, &error.value);
+  const FolioStatus status =
+      folio_tokenizer_from_json(to_rust(texts.tokenizer), to_rust(special.added_json), &rust, &error.value);
   if (status != FOLIO_OK) return rust_error(status, error);
   auto state = std::make_unique<State>(rust);
 
   TokenizerDescription& description = state->description;
-  const auto special = [&](const char* key) -> std::optional<TokenId> {
-    const auto text = token_text(config, key);
+  const auto find = [&](const std::optional<std::string>& text) -> std::optional<TokenId> {
     return text ? state->find(*text) : std::nullopt;
   };
-  description.bos = special("bos_token");
-  description.eos = special("eos_token");
-  description.unk = special("unk_token");
-  description.pad = special("pad_token");
+  description.bos = find(special.bos);
+  description.eos = find(special.eos);
+  description.unk = find(special.unk);
+  description.pad = find(special.pad);
   const auto id_or_none = [](std::optional<TokenId> id) {
     return id ? static_cast<std::uint32_t>(raw(*id)) : static_cast<std::uint32_t>(FOLIO_NO_TOKEN);
   };
-  folio_tokenizer_set_added(rust, id_or_none(description.bos), flag(config, "add_bos_token"),
-                            id_or_none(description.eos), flag(config, "add_eos_token"));
+  folio_tokenizer_set_added(rust, id_or_none(description.bos), special.add_bos, id_or_none(description.eos),
+                            special.add_eos);
   state->refresh_added();
 
+  description.warnings = special.warnings;
   auto& ends = description.end_of_generation;
-  FOLIO_TRY_STATUS(add_ends(generation_config, description.vocab_size, ends));
+  ends = checked_ends(special, description.vocab_size, description.warnings);
   if (ends.empty()) state->add_known_ends();  // nothing says which tokens end an answer: the known names do
   if (description.eos) ends.push_back(*description.eos);
   state->sort_ends();

@@ -1,4 +1,6 @@
 // Tokenizer::from_vocabulary: checks a GGUF vocabulary and hands it to the Rust library.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -20,16 +22,22 @@ Status check_sizes(const Vocabulary& vocabulary) {
                 "tokenizer.ggml.token_type has {} elements, tokenizer.ggml.tokens has {}",
                 vocabulary.token_types.size(), count);
   }
-  const std::pair<const char*, std::optional<std::uint32_t>> ids[] = {
-      {"bos", vocabulary.bos_id}, {"eos", vocabulary.eos_id},     {"eot", vocabulary.eot_id},
-      {"eom", vocabulary.eom_id}, {"unknown", vocabulary.unk_id}, {"padding", vocabulary.pad_id}};
-  for (const auto& [name, id] : ids) {
-    if (id && *id >= count) {
-      return fail(ErrorKind::kInvalid, "tokenizer.ggml.{}_token_id is {}, but there are {} tokens", name, *id,
-                  count);
-    }
-  }
   return {};
+}
+
+// The vocabulary without the ids that no token has, and a warning for each.
+Vocabulary with_known_ids(const Vocabulary& vocabulary, std::vector<std::string>& warnings) {
+  Vocabulary known = vocabulary;
+  const std::pair<const char*, std::optional<std::uint32_t>*> ids[] = {
+      {"bos", &known.bos_id}, {"eos", &known.eos_id},     {"eot", &known.eot_id},
+      {"eom", &known.eom_id}, {"unknown", &known.unk_id}, {"padding", &known.pad_id}};
+  for (const auto& [name, id] : ids) {
+    if (!*id || **id < known.tokens.size()) continue;
+    warnings.push_back(fmt::format("tokenizer.ggml.{}_token_id {} is ignored: there are {} tokens", name, **id,
+                                   known.tokens.size()));
+    id->reset();
+  }
+  return known;
 }
 
 // Some converters leave the tokens that end a turn "normal"; in text they would then be cut to pieces. Names
@@ -93,12 +101,15 @@ Result<FolioTokenizer*> build(const Vocabulary& vocabulary) {
 
 }  // namespace
 
-Result<Tokenizer> Tokenizer::from_vocabulary(const Vocabulary& vocabulary) {
-  if (vocabulary.model == "none") return ids_only(vocabulary.tokens.size());
-  FOLIO_TRY_STATUS(check_sizes(vocabulary));
+Result<Tokenizer> Tokenizer::from_vocabulary(const Vocabulary& given) {
+  if (given.model == "none") return ids_only(given.tokens.size());
+  FOLIO_TRY_STATUS(check_sizes(given));
+  std::vector<std::string> warnings;
+  const Vocabulary vocabulary = with_known_ids(given, warnings);
   FOLIO_TRY(rust, build(vocabulary));
   auto state = std::make_unique<State>(rust);
   TokenizerDescription& description = state->description;
+  description.warnings = std::move(warnings);
   description.pre = vocabulary.pre;
   description.bos = to_token(vocabulary.bos_id);
   description.eos = to_token(vocabulary.eos_id);

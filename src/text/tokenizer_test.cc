@@ -178,13 +178,24 @@ TEST(Tokenizer, RefusesContradictions) {
   EXPECT_THAT(error([](Vocabulary& v) { v.scores.pop_back(); }), HasSubstr("scores"));
   EXPECT_THAT(error([](Vocabulary& v) { v.scores.clear(); }), HasSubstr("scores"));
   EXPECT_THAT(error([](Vocabulary& v) { v.token_types.pop_back(); }), HasSubstr("token_type"));
-  EXPECT_THAT(error([](Vocabulary& v) { v.bos_id = 100000; }), HasSubstr("bos_token_id is 100000"));
   EXPECT_THAT(error([](Vocabulary& v) {
                 v.tokens.clear(), v.scores.clear(), v.token_types.clear(),
                     v.bos_id = v.eos_id = v.unk_id = {};
               }),
               HasSubstr("empty"));
   EXPECT_THAT(error([](Vocabulary& v) { v.tokens[5] = "\xFF"; }), HasSubstr("tokens[5]"));
+}
+
+TEST(Tokenizer, IdsOutOfRangeAreIgnoredAndSaid) {
+  TinyVocabulary tiny;
+  fill_spm(tiny);
+  tiny.vocabulary.bos_id = 100000;
+  tiny.vocabulary.eot_id = 200000;
+  const auto made = Tokenizer::from_vocabulary(tiny.vocabulary);
+  ASSERT_TRUE(made.has_value()) << made.error().message;
+  EXPECT_EQ(made->bos(), std::nullopt);
+  EXPECT_THAT(made->description().warnings,
+              ::testing::ElementsAre(HasSubstr("bos_token_id 100000"), HasSubstr("eot_token_id 200000")));
 }
 
 TEST(Tokenizer, NoneWorksOnIdsOnly) {

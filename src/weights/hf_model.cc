@@ -147,6 +147,8 @@ Status read_texts(HfModel& model) {
     std::optional<std::string>& text;
   } files[] = {{"tokenizer.json", kMaxTokenizerBytes, model.tokenizer_json},
                {"tokenizer_config.json", kMaxConfigBytes, model.tokenizer_config_json},
+               {"special_tokens_map.json", kMaxConfigBytes, model.special_tokens_map_json},
+               {"added_tokens.json", kMaxConfigBytes, model.added_tokens_json},
                {"generation_config.json", kMaxConfigBytes, model.generation_config_json},
                {"chat_template.jinja", kMaxConfigBytes, model.chat_template_jinja},
                {"chat_template.json", kMaxConfigBytes, model.chat_template_json}};

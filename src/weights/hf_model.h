@@ -28,6 +28,8 @@ struct HfModel {
   // The text of each file, nullopt where the directory has none. Not checked beyond their size.
   std::optional<std::string> tokenizer_json;
   std::optional<std::string> tokenizer_config_json;
+  std::optional<std::string> special_tokens_map_json;
+  std::optional<std::string> added_tokens_json;
   std::optional<std::string> generation_config_json;
   std::optional<std::string> chat_template_jinja;
   std::optional<std::string> chat_template_json;

@@ -166,8 +166,9 @@ Result<Tokenizer> load_gguf(const fs::path& path) {
 Result<Tokenizer> load_hf(const fs::path& path, const fs::path& stem) {
   const bool is_gzip = path.extension() == ".gz";
   FOLIO_TRY(json, is_gzip ? read_gzip(path) : read_file(path));
-  return Tokenizer::from_hf(json, optional_file(stem.string() + ".tokenizer_config.json"),
-                            optional_file(stem.string() + ".generation_config.json"));
+  const std::string config = optional_file(stem.string() + ".tokenizer_config.json");
+  const std::string generation = optional_file(stem.string() + ".generation_config.json");
+  return Tokenizer::from_hf({.tokenizer = json, .tokenizer_config = config, .generation_config = generation});
 }
 
 GoldenLine line_of(std::string name, const Tally& tally) {

@@ -43,6 +43,7 @@ Result<Loaded> load(const RunOptions& options, const std::string& path, Console&
     FOLIO_TRY(engine, engine::Engine::load(engine_options));
     loaded.engine = std::move(engine);
   }
+  for (const std::string& warning : model_warnings(*loaded.engine)) console.note("warning: " + warning);
   loaded.path = path;
   loaded.sampling = sampling;
   if (options.verbosity == Verbosity::kVerbose) {
@@ -124,7 +125,7 @@ ExitCode run_chat(Loaded& loaded, const RunOptions& options, Console& console) {
   console.note(fmt::format("{}, a context of {} tokens. /help lists the commands, Ctrl-D leaves.",
                            std::filesystem::path(loaded.path).filename().string(),
                            format_count(engine.context_tokens())));
-  if (engine.chat_template().name() != "model")
+  if (engine.chat_template().name() != "model" && !engine.chat_template().problem())
     console.note(fmt::format("The model has no chat template of its own, so this one is used: {}.",
                              engine.chat_template().name()));
   Repl repl({.engine = engine,

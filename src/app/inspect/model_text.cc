@@ -97,8 +97,8 @@ Json text_report(const weights::AnyModel& files) {
   }
   const auto chat_template = engine::load_chat_template(files, *tokenizer);
   return {{"tokenizer", tokenizer_report(*tokenizer)},
-          {"template",
-           chat_template ? template_report(*chat_template) : Json{{"error", chat_template.error().message}}}};
+          {"template", chat_template.problem() ? Json{{"error", chat_template.problem()->message}}
+                                               : template_report(chat_template)}};
 }
 
 }  // namespace folio::app

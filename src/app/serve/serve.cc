@@ -1,3 +1,4 @@
+#include "app/status_line.h"
 #include "app/serve/serve.h"
 
 #include <algorithm>
@@ -101,6 +102,7 @@ std::string started_line(std::string_view name, std::string_view address, const 
 Status serve(const ServeOptions& options, Console& console) {
   FOLIO_TRY(path, resolve_model(options.model));
   FOLIO_TRY(engine, load_engine(options, path));
+  for (const std::string& warning : model_warnings(*engine)) console.note("warning: " + warning);
   FOLIO_TRY(service_setup, service_options(options, path, *engine));
   const std::string name = service_setup.model_names.front();
   server::Service service(std::move(engine), std::move(service_setup));
