@@ -178,6 +178,9 @@ pub fn outside_dict(pairs: Vec<(Value, Value)>) -> Value {
 
 /// A constant of the template as one of ours; the parser bounds its depth.
 pub fn outside(value: &Value) -> Value {
+    if value.is_kwargs() {
+        return value.clone(); // named arguments, which are no value of the template's
+    }
     let Ok(items) = value.try_iter() else { return value.clone() };
     match value.kind() {
         ValueKind::Seq if value.is_tuple() => {
@@ -186,9 +189,9 @@ pub fn outside(value: &Value) -> Value {
             Value::from_object(Made { inner: Value::from(Tuple::from(items)), facts, view: View::No })
         }
         ValueKind::Seq => outside_list(items.map(|item| outside(&item)).collect()),
-        ValueKind::Map => {
-            outside_dict(items.map(|k| (k.clone(), outside(&value.get_item(&k).unwrap_or_default()))).collect())
-        }
+        ValueKind::Map => outside_dict(
+            items.map(|k| (k.clone(), outside(&value.get_item(&k).unwrap_or_default()))).collect(),
+        ),
         _ => value.clone(),
     }
 }
@@ -270,7 +273,7 @@ pub fn set_attr(target: &Value, name: &str, value: Value) -> Result<(), Error> {
 
 /// Whether Python could hash the value; charges for what hashing it walks through.
 pub fn check_key(key: &Value) -> Result<(), Error> {
-    charge(8)?;
+    charge(64)?;
     if is_tuple(key) {
         return key.try_iter()?.try_for_each(|item| check_key(&item));
     }
@@ -283,7 +286,7 @@ pub fn check_key(key: &Value) -> Result<(), Error> {
 
 /// Charges for every item, however deep: what minijinja's own comparison of the value may walk through.
 pub fn charge_tree(value: &Value) -> Result<(), Error> {
-    charge(8 + value.as_str().map_or(0, str::len))?;
+    charge(64 + value.as_str().map_or(0, str::len))?;
     if value.kind() == ValueKind::Map {
         return pairs_of(value)?.iter().try_for_each(|(_, v)| charge_tree(v));
     }

@@ -180,11 +180,14 @@ pub fn concat(left: Value, right: Value) -> Result<Value> {
 
 // ---- comparisons ----
 
+/// What a comparison of two values costs, as if in bytes of text: lists may share their items, so that the walk is long.
+const COMPARISON_BYTES: usize = 64;
+
 pub fn equal(left: &Value, right: &Value) -> Result<bool> {
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
         return Ok(a == b);
     }
-    charge(8)?;
+    charge(COMPARISON_BYTES)?;
     match numbers(left, right) {
         Some((Number::Int(a), Number::Int(b))) => return Ok(a == b),
         Some((a, b)) => return Ok(a.float() == b.float()),
@@ -227,7 +230,7 @@ pub fn order(left: &Value, right: &Value) -> Result<Ordering> {
     if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
         return Ok(a.cmp(b));
     }
-    charge(8)?;
+    charge(COMPARISON_BYTES)?;
     match numbers(left, right) {
         Some((Number::Int(a), Number::Int(b))) => return Ok(a.cmp(&b)),
         Some((a, b)) => return Ok(a.float().partial_cmp(&b.float()).unwrap_or(Ordering::Equal)),
