@@ -7,7 +7,10 @@
 #include <cmath>
 #include <cstdint>
 #include <fstream>
+#include <optional>
 #include <string>
+
+#include "platform/cgroup.h"
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -108,13 +111,11 @@ CpuFeatures detect() {
   return f;
 }
 
-// Processors' worth of time the cgroup grants: quota / period of cpu.max; a large number without a limit.
+// The cgroups' quota in whole processors, rounded up; a large number without a limit.
 int cgroup_cpus() {
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
-  std::string quota;
-  double period = 0;
-  if (!(file >> quota >> period) || quota == "max" || period <= 0) return 1 << 20;
-  return std::max(1, static_cast<int>(std::ceil(std::strtod(quota.c_str(), nullptr) / period)));
+  const std::optional<double> processors = cgroup_processors();
+  if (!processors) return 1 << 20;
+  return std::max(1, static_cast<int>(std::ceil(std::min(*processors, 1e6))));
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ const CpuFeatures& cpu_features();
 // The numbers of the processors in the calling thread's affinity mask, ascending. At least one.
 std::vector<int> affine_processors();
 
-// Processors this process may use: the affinity mask, cut to the cgroup's cpu.max (rounded up). At least 1.
+// Processors this process may use: the affinity mask, cut to the cgroups' quota (rounded up). At least 1.
 int available_cpus();
 
 }  // namespace folio::platform

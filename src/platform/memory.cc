@@ -8,6 +8,8 @@
 #include <mutex>
 #include <utility>
 
+#include "platform/memory_bounds.h"
+#include "platform/proc_files.h"
 #include "platform/topology.h"
 
 namespace folio::platform {
@@ -31,20 +33,8 @@ void account(const std::string& tag, std::size_t bytes, bool add) {
   it->bytes = add ? it->bytes + bytes : it->bytes - bytes;
 }
 
-// The figure behind `label` in a file of lines like "VmRSS:   123 kB", in bytes; 0 where absent.
-std::size_t labelled_kib(const char* path, std::string_view label) {
-  std::ifstream file(path);
-  std::string line;
-  while (std::getline(file, line))
-    if (line.starts_with(label)) return std::strtoull(line.c_str() + label.size(), nullptr, 10) * 1024;
-  return 0;
-}
-
-// A file that holds one number; nullopt-like maximum for "max" or an absent file.
-std::size_t number_in(const std::string& path) {
-  std::ifstream file(path);
-  std::size_t value = 0;
-  return file >> value ? value : std::numeric_limits<std::size_t>::max();
+std::size_t kib(const char* path, std::string_view label) {
+  return labelled_number(path, label).value_or(0) * 1024;
 }
 
 }  // namespace
@@ -90,9 +80,9 @@ std::vector<TaggedBytes> arena_bytes() {
   return r.tags;
 }
 
-std::size_t resident_bytes() { return labelled_kib("/proc/self/status", "VmRSS:"); }
-std::size_t peak_resident_bytes() { return labelled_kib("/proc/self/status", "VmHWM:"); }
-std::size_t huge_page_bytes() { return labelled_kib("/proc/self/smaps_rollup", "AnonHugePages:"); }
+std::size_t resident_bytes() { return kib("/proc/self/status", "VmRSS:"); }
+std::size_t peak_resident_bytes() { return kib("/proc/self/status", "VmHWM:"); }
+std::size_t huge_page_bytes() { return kib("/proc/self/smaps_rollup", "AnonHugePages:"); }
 
 std::string huge_page_mode() {
   std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");  // "always [madvise] never"
@@ -103,11 +93,9 @@ std::string huge_page_mode() {
 }
 
 std::size_t available_bytes() {
-  const std::size_t system = labelled_kib("/proc/meminfo", "MemAvailable:");
-  const std::size_t limit = number_in("/sys/fs/cgroup/memory.max");
-  if (limit == std::numeric_limits<std::size_t>::max()) return system;
-  const std::size_t used = number_in("/sys/fs/cgroup/memory.current");
-  return std::min(system, limit > used ? limit - used : 0);
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (const MemoryBound& bound : memory_bounds()) least = std::min(least, bound.free_bytes);
+  return least;
 }
 
 }  // namespace folio::platform

@@ -52,8 +52,7 @@ std::size_t peak_resident_bytes();  // the most it ever was (VmHWM)
 std::size_t huge_page_bytes();      // of it, in transparent huge pages now (AnonHugePages); 0 where unknown
 // Whether the system gives huge pages to arenas: "always" and "madvise" do, "never" does not; empty: unknown.
 std::string huge_page_mode();
-// What may still be allocated: the least of the system's available memory and the cgroup's limit less its
-// use.
+// What may still be allocated: the least that any of memory_bounds() leaves.
 std::size_t available_bytes();
 
 }  // namespace folio::platform
