@@ -54,6 +54,8 @@ class BlockRef {
 class BlockPool {
  public:
   static constexpr std::size_t kMaxBlocks = 0x7FFF'FFFF;
+  // What it keeps of each block, beside the evictor.
+  static constexpr std::size_t bytes_per_block() { return sizeof(State) + sizeof(BlockLink); }
   // Blocks of `block_bytes` over the whole of `arena`, all free.
   // Requires: block_bytes > 0 and a multiple of 64; at most kMaxBlocks blocks fit into the arena; an evictor.
   BlockPool(platform::Arena arena, std::size_t block_bytes, std::unique_ptr<Evictor> evictor);

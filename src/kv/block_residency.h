@@ -48,6 +48,8 @@ class BlockResidency final : public KvObserver {
   BlockResidency(std::size_t blocks, const ResidencySampling& sampling)
       : share_(std::min(1.0, sampling.share)), now_s_(sampling.now_s), watched_(blocks) {}
 
+  static constexpr std::size_t bytes_per_block() { return sizeof(Watched); }
+
   void published(BlockId block, const PrefixKey&) override {
     // Evenly spread: one whenever the sum of shares passes a whole number.
     due_ += share_;

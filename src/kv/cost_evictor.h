@@ -19,6 +19,7 @@ namespace folio::kv {
 
 class CostEvictor final : public Evictor {
  public:
+  static constexpr std::size_t bytes_per_block() { return sizeof(Entry) + sizeof(BlockId); }
   CostEvictor(std::size_t blocks, double attention_share);
 
   void keep(BlockId block, const BlockWorth& worth) override;

@@ -10,4 +10,8 @@ std::unique_ptr<Evictor> make_evictor(Eviction eviction, std::size_t blocks, dou
   return std::make_unique<LruEvictor>(blocks);
 }
 
+std::size_t evictor_bytes_per_block(Eviction eviction) {
+  return eviction == Eviction::kCost ? CostEvictor::bytes_per_block() : LruEvictor::bytes_per_block();
+}
+
 }  // namespace folio::kv

@@ -16,5 +16,7 @@ enum class Eviction {
 // `attention_share`: what one token costs to compute for each token before it, where its linear layers cost
 // 1; only for Eviction::kCost.
 std::unique_ptr<Evictor> make_evictor(Eviction eviction, std::size_t blocks, double attention_share);
+// The memory that it takes at creation.
+std::size_t evictor_bytes_per_block(Eviction eviction);
 
 }  // namespace folio::kv

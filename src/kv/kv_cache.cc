@@ -39,6 +39,12 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const KvCacheOptions& options) 
   }
 }
 
+std::size_t KvCache::metadata_bytes(const KvCacheOptions& options) {
+  return options.blocks * (BlockPool::bytes_per_block() + evictor_bytes_per_block(options.eviction)) +
+         PrefixIndex::bytes(options.blocks, options.geometry.block_tokens()) +
+         SwapArea::metadata_bytes(options.swap_blocks);
+}
+
 KvCache::KvCache(const KvCacheOptions& options, platform::Arena arena, platform::Arena swap)
     : geometry_(options.geometry),
       namespace_root_(hash_root(options.name_space, "")),

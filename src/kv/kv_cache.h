@@ -98,6 +98,9 @@ class KvCache {
   // Errors: kInvalid for no blocks, kTooLarge for more than can be addressed or than the machine gives.
   [[nodiscard]] static Result<std::unique_ptr<KvCache>> create(const KvCacheOptions& options);
   ~KvCache();  // Requires: every SequenceKv is gone.
+  // What create() takes beside the blocks' and the swap area's memory, to the byte: index, lists, counts.
+  // Grows with `blocks`. Cost: some arithmetic.
+  [[nodiscard]] static std::size_t metadata_bytes(const KvCacheOptions& options);
 
   const KvGeometry& geometry() const { return geometry_; }
   std::size_t blocks() const { return pool_.blocks(); }

@@ -36,5 +36,23 @@ TEST(KvCacheAllocation, NothingBetweenOpenAndClose) {
   EXPECT_GT(cache->stats().hit_tokens, 0);
 }
 
+// metadata_bytes() against the allocator: what create() asks for is that and a few small objects.
+TEST(KvCacheAllocation, MetadataIsWhatWasSaid) {
+  for (const std::size_t blocks : {1000u, 1025u, 5000u})
+    for (const Eviction eviction : {Eviction::kLru, Eviction::kCost}) {
+      const KvCacheOptions options{.geometry = testing::small_geometry(),
+                                   .blocks = blocks,
+                                   .eviction = eviction,
+                                   .swap_blocks = blocks / 2};
+      const std::size_t before = folio::testing::allocated_bytes;
+      const auto cache = KvCache::create(options);
+      ASSERT_TRUE(cache.has_value());
+      const std::size_t taken = folio::testing::allocated_bytes - before;
+      const std::size_t said = KvCache::metadata_bytes(options);
+      EXPECT_GE(taken, said) << blocks;
+      EXPECT_LE(taken, said + 4096) << blocks;
+    }
+}
+
 }  // namespace
 }  // namespace folio::kv

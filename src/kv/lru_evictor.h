@@ -10,6 +10,7 @@ namespace folio::kv {
 
 class LruEvictor final : public Evictor {
  public:
+  static constexpr std::size_t bytes_per_block() { return sizeof(BlockLink); }
   explicit LruEvictor(std::size_t blocks) : links_(blocks), list_(links_) {}
 
   void keep(BlockId, const BlockWorth&) override {}

@@ -7,11 +7,22 @@
 
 namespace folio::kv {
 
+namespace {
+
+std::size_t buckets_for(std::size_t blocks) { return std::bit_ceil(std::max<std::size_t>(blocks, 1)); }
+
+}  // namespace
+
+std::size_t PrefixIndex::bytes(std::size_t blocks, std::size_t block_tokens) {
+  return blocks * (sizeof(Entry) + block_tokens * sizeof(TokenId)) +
+         2 * buckets_for(blocks) * sizeof(BlockId);
+}
+
 PrefixIndex::PrefixIndex(std::size_t blocks, std::size_t block_tokens)
     : block_tokens_(block_tokens),
       entries_(blocks),
       tokens_(blocks * block_tokens),
-      buckets_(std::bit_ceil(std::max<std::size_t>(blocks, 1)), kNoBlock),
+      buckets_(buckets_for(blocks), kNoBlock),
       siblings_(buckets_.size(), kNoBlock) {}
 
 std::span<const TokenId> PrefixIndex::tokens(BlockId block) const {

@@ -55,6 +55,8 @@ class PrefixIndex {
   static constexpr std::size_t kMaxSiblings = 64;
 
   PrefixIndex(std::size_t blocks, std::size_t block_tokens);
+  // What it takes at creation.
+  static std::size_t bytes(std::size_t blocks, std::size_t block_tokens);
 
   std::size_t size() const { return size_; }
   bool contains(BlockId block) const { return stamp(block) != 0; }

@@ -20,8 +20,11 @@ class SwapArea {
   // Slots over the whole of `arena`, which may be empty. Requires: block_bytes > 0.
   SwapArea(platform::Arena arena, std::size_t block_bytes)
       : arena_(std::move(arena)), block_bytes_(block_bytes), slots_(arena_.size() / block_bytes) {
+    free_.reserve(slots_);
     for (std::size_t slot = slots_; slot-- > 0;) free_.push_back(static_cast<std::uint32_t>(slot));
   }
+
+  static constexpr std::size_t metadata_bytes(std::size_t slots) { return slots * sizeof(std::uint32_t); }
 
   std::size_t slots() const { return slots_; }
   std::size_t free_slots() const { return free_.size(); }

@@ -93,8 +93,7 @@ Result<std::unique_ptr<Model>> Llama::load(const weights::AnyModel& files, const
 
 Status Llama::load_weights(WeightLoader& loader, const Names& names) {
   const ModelConfig& c = config_;
-  const auto role = WeightLoader::Role::kEmbedding;
-  FOLIO_TRY(embedding, loader.matrix(std::string(names.embedding), c.vocab, c.hidden, role));
+  FOLIO_TRY(embedding, loader.matrix(std::string(names.embedding), c.vocab, c.hidden));
   embedding_ = embedding;
   layers_.reserve(c.layers);
   for (std::size_t i = 0; i < c.layers; ++i) {
@@ -105,7 +104,7 @@ Status Llama::load_weights(WeightLoader& loader, const Names& names) {
   output_norm_ = {.weight = std::move(norm), .epsilon = c.rms_epsilon};
   output_.matrix = embedding_;
   if (const std::string output(names.output); loader.has(output)) {
-    FOLIO_TRY(matrix, loader.matrix(output, c.vocab, c.hidden, role));
+    FOLIO_TRY(matrix, loader.matrix(output, c.vocab, c.hidden));
     output_.matrix = matrix;
   }
   return {};
@@ -122,8 +121,7 @@ Result<Llama::Layer> Llama::load_layer(WeightLoader& loader, const Names& names,
   };
   const auto linear = [&](Linear& to, std::string_view part, std::size_t outputs,
                           std::size_t inputs) -> Status {
-    FOLIO_TRY(matrix, loader.matrix(names.in_layer(index, part, "weight"), outputs, inputs,
-                                    WeightLoader::Role::kLayer));
+    FOLIO_TRY(matrix, loader.matrix(names.in_layer(index, part, "weight"), outputs, inputs));
     FOLIO_TRY(bias, loader.optional_vector(names.in_layer(index, part, "bias"), outputs));
     to = {.matrix = matrix, .bias = std::move(bias)};
     return {};

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "kernels/quant/dequantize.h"
 #include "kernels/quant/quantize.h"
+#include "model/tensor_roles.h"
 #include "model/unread_tensors.h"
 #include "weights/quote.h"
 #include "weights/tensor_digest.h"
@@ -30,6 +31,19 @@ double bits_per_weight(TensorType type) {
 
 std::size_t whole_blocks_of(TensorType type) { return kernels::info(type).elements; }
 
+MatrixShape shape_of(const weights::Tensor& tensor, const LoadOptions& options) {
+  MatrixShape shape{.type = tensor.type, .format = {}, .rows = tensor.rows(), .columns = tensor.columns()};
+  if (options.quantize) {
+    const bool of_layer = role_of(tensor.name) == MatrixRole::kLayer;
+    const TensorType wanted = of_layer ? *options.quantize : TensorType::kQ8_0;
+    if (bits_per_weight(tensor.type) > bits_per_weight(wanted) &&
+        shape.columns % whole_blocks_of(wanted) == 0)
+      shape.type = wanted;
+  }
+  shape.format = kernels::linear_format(shape.type, options.arithmetic);
+  return shape;
+}
+
 }  // namespace
 
 WeightLoader WeightLoader::checking(const weights::TensorStore& store, const LoadOptions& options) {
@@ -41,38 +55,26 @@ Result<WeightLoader> WeightLoader::create(const weights::TensorStore& store, pla
   FOLIO_CHECK(!options.quantize || kernels::can_quantize_to(*options.quantize),
               "not a type that weights can be turned into");
   WeightLoader loader(store, &pool, options);
-  std::size_t bytes = 0;
-  for (const weights::Tensor& tensor : store.all()) {
-    if (tensor.shape.size() != 2 || tensor.columns() % whole_blocks_of(tensor.type) != 0) continue;
-    if (may_stay_unread(tensor.name, tensor.shape)) continue;
-    bytes += std::max(aligned(loader.shape_of(tensor, Role::kLayer).packed_bytes()),
-                      aligned(loader.shape_of(tensor, Role::kEmbedding).packed_bytes()));
-  }
-  const std::size_t available = platform::available_bytes();
-  if (bytes > available)
-    return fail(ErrorKind::kTooLarge,
-                "{}: the weights need {} MB, {} MB of memory are available; use a smaller model or "
-                "--weights q4_0",
-                store.source(), bytes >> 20, available >> 20);
-  FOLIO_TRY(arena, platform::Arena::create(bytes, "weights"));
+  FOLIO_TRY(arena, platform::Arena::create(bytes(store, options).packed, "weights"));
   loader.memory_.arena = std::move(arena);
   return loader;
 }
 
-MatrixShape WeightLoader::shape_of(const weights::Tensor& tensor, Role role) const {
-  MatrixShape shape{.type = tensor.type, .format = {}, .rows = tensor.rows(), .columns = tensor.columns()};
-  if (options_.quantize) {
-    const TensorType wanted = role == Role::kEmbedding ? TensorType::kQ8_0 : *options_.quantize;
-    if (bits_per_weight(tensor.type) > bits_per_weight(wanted) &&
-        shape.columns % whole_blocks_of(wanted) == 0)
-      shape.type = wanted;
+WeightLoader::Bytes WeightLoader::bytes(const weights::TensorStore& store, const LoadOptions& options) {
+  Bytes sum;
+  for (const weights::Tensor& tensor : store.all()) {
+    sum.largest_tensor = std::max(sum.largest_tensor, tensor.data.size());
+    if (may_stay_unread(tensor.name, tensor.shape)) continue;
+    if (tensor.shape.size() != 2)
+      sum.vectors += tensor.elements() * sizeof(float);
+    else if (tensor.columns() % whole_blocks_of(tensor.type) == 0)
+      sum.packed += aligned(shape_of(tensor, options).packed_bytes());
   }
-  shape.format = kernels::linear_format(shape.type, options_.arithmetic);
-  return shape;
+  return sum;
 }
 
 Result<kernels::PackedMatrix> WeightLoader::matrix(const std::string& name, std::size_t rows,
-                                                   std::size_t columns, Role role) {
+                                                   std::size_t columns) {
   FOLIO_TRY(tensor, store_->get(name));
   if (tensor->shape.size() != 2 || tensor->rows() != rows || tensor->columns() != columns)
     return fail(ErrorKind::kInvalid, "{}: tensor {} is [{}]; the configuration says [{}, {}]",
@@ -81,7 +83,7 @@ Result<kernels::PackedMatrix> WeightLoader::matrix(const std::string& name, std:
     return fail(ErrorKind::kInvalid, "{}: tensor {} has rows of {} numbers, no whole number of {} blocks",
                 store_->source(), name, columns, kernels::info(tensor->type).name);
   asked_for_.insert(tensor->name);
-  const MatrixShape shape = shape_of(*tensor, role);
+  const MatrixShape shape = shape_of(*tensor, options_);
   if (is_checking()) return kernels::PackedMatrix{.shape = shape, .data = nullptr};
   const std::size_t bytes = aligned(shape.packed_bytes());
   FOLIO_CHECK(memory_.used_bytes + bytes <= memory_.arena.size(), "create() reserved too little");

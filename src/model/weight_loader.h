@@ -44,16 +44,23 @@ class WeightLoader {
   static WeightLoader checking(const weights::TensorStore& store, const LoadOptions& options);
   // Reserves address space for all tensors in packed form, but those that may stay unread; memory is
   // committed as tensors are packed, and the file's pages are dropped tensor by tensor, so the peak is the
-  // packed weights plus the largest tensor. `store` and `pool` outlive the loader.
+  // packed weights plus the largest tensor. Whether the memory is there was
+  // decided before (capacity/plan.h). `store` and `pool` outlive the loader.
   [[nodiscard]] static Result<WeightLoader> create(const weights::TensorStore& store,
                                                    platform::ThreadPool& pool, const LoadOptions& options);
 
-  enum class Role { kLayer, kEmbedding };  // kEmbedding: token embedding or output matrix
+  // What the weights of `store` take: of the matrices packed in one arena, of the other tensors as floats on
+  // the heap, and for a while of the file's memory, that of the largest tensor. Cost: a look at each tensor's
+  // header.
+  struct Bytes {
+    std::size_t packed = 0, vectors = 0, largest_tensor = 0;
+  };
+  [[nodiscard]] static Bytes bytes(const weights::TensorStore& store, const LoadOptions& options);
 
   // The matrix `name` of exactly [rows, columns]. Errors: missing, another shape, a row that is no whole
   // number of blocks; the message names model and tensor.
   [[nodiscard]] Result<kernels::PackedMatrix> matrix(const std::string& name, std::size_t rows,
-                                                     std::size_t columns, Role role);
+                                                     std::size_t columns);
   // The vector `name` of exactly `size` numbers.
   [[nodiscard]] Result<std::vector<float>> vector(const std::string& name, std::size_t size);
   // The same; empty where the model has no such tensor.
@@ -70,7 +77,6 @@ class WeightLoader {
 
   bool is_checking() const { return pool_ == nullptr; }
 
-  kernels::MatrixShape shape_of(const weights::Tensor& tensor, Role role) const;
   void pack(const weights::Tensor& tensor, const kernels::MatrixShape& shape, std::byte* out);
   void took(const weights::Tensor& tensor, const Hash128& content);
 

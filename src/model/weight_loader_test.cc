@@ -14,10 +14,9 @@ namespace folio::model {
 namespace {
 
 using kernels::TensorType;
-using Role = WeightLoader::Role;
 using testing::HasSubstr;
 
-// A store of tensors in memory: w [20, 64] and tied-embedding-like e [20, 64] in F32, n [64], odd [3, 5].
+// A store of tensors in memory: w [20, 64] and an embedding [20, 64] in F32, n [64], odd [3, 5].
 class WeightLoaderTest : public testing::Test {
  protected:
   WeightLoaderTest() {
@@ -26,8 +25,10 @@ class WeightLoaderTest : public testing::Test {
     std::vector<weights::Tensor> tensors;
     tensors.push_back(
         {.name = "w", .type = TensorType::kF32, .shape = {20, 64}, .data = bytes.first(20 * 64 * 4)});
-    tensors.push_back(
-        {.name = "e", .type = TensorType::kF32, .shape = {20, 64}, .data = bytes.first(20 * 64 * 4)});
+    tensors.push_back({.name = "token_embd.weight",
+                       .type = TensorType::kF32,
+                       .shape = {20, 64},
+                       .data = bytes.first(20 * 64 * 4)});
     tensors.push_back({.name = "n", .type = TensorType::kF32, .shape = {64}, .data = bytes.first(64 * 4)});
     tensors.push_back({.name = "odd", .type = TensorType::kF32, .shape = {3, 5}, .data = bytes.first(60)});
     store_ = *weights::TensorStore::make("tiny", {}, std::move(tensors));
@@ -42,7 +43,7 @@ class WeightLoaderTest : public testing::Test {
 
 TEST_F(WeightLoaderTest, KeepsWeightsInTheirType) {
   WeightLoader load = loader();
-  const auto matrix = load.matrix("w", 20, 64, Role::kLayer);
+  const auto matrix = load.matrix("w", 20, 64);
   ASSERT_TRUE(matrix);
   EXPECT_EQ(matrix->shape.type, TensorType::kF32);
   std::vector<float> row(64);
@@ -54,10 +55,10 @@ TEST_F(WeightLoaderTest, KeepsWeightsInTheirType) {
 
 TEST_F(WeightLoaderTest, QuantisesLayersAndKeepsEmbeddingsWider) {
   WeightLoader load = loader({.quantize = TensorType::kQ4_0});
-  EXPECT_EQ(load.matrix("w", 20, 64, Role::kLayer)->shape.type, TensorType::kQ4_0);
-  const auto embedding = load.matrix("e", 20, 64, Role::kEmbedding);
+  EXPECT_EQ(load.matrix("w", 20, 64)->shape.type, TensorType::kQ4_0);
+  const auto embedding = load.matrix("token_embd.weight", 20, 64);
   EXPECT_EQ(embedding->shape.type, TensorType::kQ8_0);
-  EXPECT_EQ(load.matrix("odd", 3, 5, Role::kLayer)->shape.type, TensorType::kF32);  // 5 is no whole block
+  EXPECT_EQ(load.matrix("odd", 3, 5)->shape.type, TensorType::kF32);  // 5 is no whole block
   std::vector<float> row(64);
   kernels::unpack_row(*embedding, 7, row.data());
   for (std::size_t i = 0; i < 64; ++i) EXPECT_NEAR(row[i], values_[7 * 64 + i], 1.0 / 127);
@@ -65,10 +66,10 @@ TEST_F(WeightLoaderTest, QuantisesLayersAndKeepsEmbeddingsWider) {
 
 TEST_F(WeightLoaderTest, PackedBytesAreTheFormula) {
   WeightLoader load = loader();
-  const auto w = load.matrix("w", 20, 64, Role::kLayer);
+  const auto w = load.matrix("w", 20, 64);
   EXPECT_EQ(w->shape.packed_bytes(), 2u * 64 * 16 * 4);  // two panels of 16 outputs
-  ASSERT_TRUE(load.matrix("e", 20, 64, Role::kEmbedding) && load.vector("n", 64) &&
-              load.matrix("odd", 3, 5, Role::kLayer));
+  ASSERT_TRUE(load.matrix("token_embd.weight", 20, 64) && load.vector("n", 64) &&
+              load.matrix("odd", 3, 5));
   EXPECT_EQ(load.finish("llama")->used_bytes, 2u * (2 * 64 * 16 * 4) + 5 * 16 * 4);
 }
 
@@ -76,9 +77,9 @@ TEST_F(WeightLoaderTest, ChecksWithoutReadingAnything) {
   bool reported = false;
   LoadOptions options{.progress = [&](std::size_t, std::size_t) { reported = true; }};
   WeightLoader check = WeightLoader::checking(store_, options);
-  EXPECT_EQ(check.matrix("w", 20, 64, Role::kLayer)->data, nullptr);
+  EXPECT_EQ(check.matrix("w", 20, 64)->data, nullptr);
   EXPECT_TRUE(check.vector("n", 64)->empty());
-  EXPECT_THAT(check.matrix("w", 21, 64, Role::kLayer).error().message, HasSubstr("[20, 64]"));
+  EXPECT_THAT(check.matrix("w", 21, 64).error().message, HasSubstr("[20, 64]"));
   EXPECT_THAT(check.vector("absent", 64).error().message, HasSubstr("absent"));
   EXPECT_FALSE(reported);
 }
@@ -86,10 +87,10 @@ TEST_F(WeightLoaderTest, ChecksWithoutReadingAnything) {
 TEST_F(WeightLoaderTest, NamesTheFirstTensorThatNobodyAskedFor) {
   for (const bool checks : {true, false}) {
     WeightLoader load = checks ? WeightLoader::checking(store_, {}) : loader();
-    ASSERT_TRUE(load.matrix("e", 20, 64, Role::kLayer));
+    ASSERT_TRUE(load.matrix("token_embd.weight", 20, 64));
     EXPECT_THAT(load.finish("llama").error().message,
                 HasSubstr("tiny: tensor 'w' (and 2 more) is no part of llama"));
-    ASSERT_TRUE(load.matrix("w", 20, 64, Role::kLayer) && load.matrix("odd", 3, 5, Role::kLayer));
+    ASSERT_TRUE(load.matrix("w", 20, 64) && load.matrix("odd", 3, 5));
     EXPECT_THAT(load.finish("llama").error().message, HasSubstr("tensor 'n' is no part"));
     ASSERT_TRUE(load.optional_vector("n", 64));
     EXPECT_TRUE(load.finish("llama").has_value());
@@ -99,8 +100,8 @@ TEST_F(WeightLoaderTest, NamesTheFirstTensorThatNobodyAskedFor) {
 TEST_F(WeightLoaderTest, TheDigestNamesNamesAndContentsOfWhatWasRead) {
   const auto digest = [&] {
     WeightLoader load = loader();
-    EXPECT_TRUE(load.matrix("w", 20, 64, Role::kLayer) && load.matrix("e", 20, 64, Role::kEmbedding) &&
-                load.vector("n", 64) && load.matrix("odd", 3, 5, Role::kLayer));
+    EXPECT_TRUE(load.matrix("w", 20, 64) && load.matrix("token_embd.weight", 20, 64) &&
+                load.vector("n", 64) && load.matrix("odd", 3, 5));
     return load.finish("llama")->digest;
   };
   const Hash128 same = digest();
@@ -113,12 +114,28 @@ TEST_F(WeightLoaderTest, TheDigestNamesNamesAndContentsOfWhatWasRead) {
   EXPECT_EQ(digest(), same);
 }
 
+// What bytes() says before anything is taken is what the matrices take, whatever they become.
+TEST_F(WeightLoaderTest, BytesAreWhatLoadingTakes) {
+  for (const LoadOptions& options : {LoadOptions{}, LoadOptions{.quantize = TensorType::kQ4_0},
+                                     LoadOptions{.arithmetic = kernels::Arithmetic::kFloat}}) {
+    const WeightLoader::Bytes bytes = WeightLoader::bytes(store_, options);
+    WeightLoader load = loader(options);
+    for (const char* name : {"w", "token_embd.weight"}) ASSERT_TRUE(load.matrix(name, 20, 64));
+    ASSERT_TRUE(load.matrix("odd", 3, 5));
+    const WeightMemory memory = load.finish();
+    EXPECT_EQ(memory.arena.size(), bytes.packed);
+    EXPECT_LE(bytes.packed - memory.used_bytes, 3u * 64);  // each begins on a cache line
+    EXPECT_EQ(bytes.vectors, 64 * sizeof(float));
+    EXPECT_EQ(bytes.largest_tensor, 20u * 64 * 4);
+  }
+}
+
 TEST_F(WeightLoaderTest, ReportsProgressToTheEnd) {
   std::size_t last = 0, total = 0;
   WeightLoader load =
       loader({.progress = [&](std::size_t done, std::size_t all) { last = done, total = all; }});
-  ASSERT_TRUE(load.matrix("w", 20, 64, Role::kLayer) && load.matrix("e", 20, 64, Role::kLayer) &&
-              load.vector("n", 64) && load.matrix("odd", 3, 5, Role::kLayer));
+  ASSERT_TRUE(load.matrix("w", 20, 64) && load.matrix("token_embd.weight", 20, 64) && load.vector("n", 64) &&
+              load.matrix("odd", 3, 5));
   EXPECT_EQ(last, total);
   EXPECT_EQ(total, store_.total_bytes());
 }
@@ -137,17 +154,17 @@ TEST_F(WeightLoaderTest, AFileCutShortIsAnErrorThatNamesIt) {
   WeightLoader load = *WeightLoader::create(store, pool_, {});
   EXPECT_TRUE(load.vector("n", 64));
   std::filesystem::resize_file(path, 100);
-  EXPECT_THAT(load.matrix("w", 20, 64, Role::kLayer).error().message,
+  EXPECT_THAT(load.matrix("w", 20, 64).error().message,
               HasSubstr(path + ": the file was shortened"));
   EXPECT_THAT(load.vector("n", 64).error().message, HasSubstr(path + ": the file was shortened"));
 }
 
 TEST_F(WeightLoaderTest, NamesModelAndTensor) {
   WeightLoader load = loader();
-  EXPECT_THAT(load.matrix("absent", 1, 1, Role::kLayer).error().message, HasSubstr("absent"));
-  EXPECT_THAT(load.matrix("w", 21, 64, Role::kLayer).error().message,
+  EXPECT_THAT(load.matrix("absent", 1, 1).error().message, HasSubstr("absent"));
+  EXPECT_THAT(load.matrix("w", 21, 64).error().message,
               HasSubstr("tiny: tensor w is [20, 64]; the configuration says [21, 64]"));
-  EXPECT_THAT(load.matrix("n", 1, 64, Role::kLayer).error().message, HasSubstr("tensor n is [64]"));
+  EXPECT_THAT(load.matrix("n", 1, 64).error().message, HasSubstr("tensor n is [64]"));
   EXPECT_THAT(load.vector("w", 20 * 64).error().message, HasSubstr("tensor w"));
   EXPECT_TRUE(load.optional_vector("absent", 3)->empty());
 }

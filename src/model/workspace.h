@@ -20,9 +20,17 @@ struct WorkspaceLimits {
   kernels::Arithmetic arithmetic = kernels::Arithmetic::kMixed;
 };
 
+// What a workspace takes, by the tags of its arenas.
+struct WorkspaceBytes {
+  std::size_t activations, logits, attention_scratch;
+  std::size_t tables;  // beside the arenas, on the heap
+};
+
 class Workspace {
  public:
   [[nodiscard]] static Result<Workspace> create(const ModelConfig& config, const WorkspaceLimits& limits);
+  // Asked before anything is taken. Cost: some arithmetic.
+  [[nodiscard]] static WorkspaceBytes bytes(const ModelConfig& config, const WorkspaceLimits& limits);
 
   const WorkspaceLimits& limits() const { return limits_; }
 
@@ -36,7 +44,7 @@ class Workspace {
   float* up() const { return at(up_); }              // [rows, ffn]
   float* cosines() const { return at(cosines_); }    // [rows, rope pairs]
   float* sines() const { return at(sines_); }        // [rows, rope pairs]
-  float* logits() const { return at(logits_); }      // [output_rows, vocab]
+  float* logits() const { return reinterpret_cast<float*>(logits_.data()); }  // [output_rows, vocab]
 
   kernels::QuantizedRows quantized;
   kernels::RowScratch row_scratch;
@@ -44,20 +52,21 @@ class Workspace {
 
  private:
   Workspace(const WorkspaceLimits& limits, kernels::QuantizedRows rows, kernels::RowScratch scratch,
-            kernels::AttentionPlan plan, platform::Arena floats)
+            kernels::AttentionPlan plan, platform::Arena floats, platform::Arena logits)
       : quantized(std::move(rows)),
         row_scratch(std::move(scratch)),
         attention(std::move(plan)),
         limits_(limits),
-        floats_(std::move(floats)) {}
+        floats_(std::move(floats)),
+        logits_(std::move(logits)) {}
 
   float* at(std::size_t offset) const { return reinterpret_cast<float*>(floats_.data()) + offset; }
 
   WorkspaceLimits limits_;
-  platform::Arena floats_;
-  // Offsets in floats.
+  platform::Arena floats_, logits_;
+  // Offsets in floats_.
   std::size_t hidden_ = 0, normed_ = 0, queries_ = 0, keys_ = 0, values_ = 0, attended_ = 0, gate_ = 0,
-              up_ = 0, cosines_ = 0, sines_ = 0, logits_ = 0;
+              up_ = 0, cosines_ = 0, sines_ = 0;
 };
 
 }  // namespace folio::model

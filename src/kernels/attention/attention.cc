@@ -8,8 +8,9 @@
 namespace folio::kernels {
 namespace {
 
-constexpr std::size_t kTaskQueries = 64;                      // of all its heads
-constexpr std::size_t kPartialBytes = std::size_t{64} << 20;  // address space; touched only as far as used
+constexpr std::size_t kTaskQueries = 64;                         // of all its heads
+constexpr std::size_t kThreadStates = 2 * kTaskQueries;          // totals, and one split's
+constexpr std::size_t kMaxPartialBytes = std::size_t{64} << 20;  // with more, splits are not shared out
 
 struct Visible {
   std::uint32_t first, end;
@@ -52,23 +53,38 @@ KvHeadView head_view(const KvLayerView& kv, std::size_t kv_head, const BlockId* 
           .value_dim = kv.value_dim};
 }
 
+// Splits are shared out where tasks are few.
+std::size_t AttentionPlan::max_items(int threads, std::size_t max_context) {
+  return enough_tasks(threads) * (max_context / kSplitTokens + 1);
+}
+
+std::size_t AttentionPlan::max_partial_states(int threads, std::size_t padded_dim, std::size_t max_context) {
+  return std::min(max_items(threads, max_context) * kTaskQueries,
+                  kMaxPartialBytes / (padded_dim * sizeof(float)));
+}
+
+std::size_t AttentionPlan::bytes(int threads, std::size_t max_value_dim, std::size_t max_context) {
+  const std::size_t padded = padded_value_dim(max_value_dim);
+  return (static_cast<std::size_t>(threads) * kThreadStates +
+          max_partial_states(threads, padded, max_context)) *
+         padded * sizeof(float);
+}
+
 Result<AttentionPlan> AttentionPlan::create(int threads, std::size_t max_value_dim, std::size_t max_context) {
   AttentionPlan plan;
   plan.threads_ = threads;
-  const std::size_t padded = padded_value_dim(max_value_dim);
-  const std::size_t per_thread = 2 * kTaskQueries;
-  FOLIO_TRY(state_values,
-            platform::Arena::create(static_cast<std::size_t>(threads) * per_thread * padded * sizeof(float),
-                                    "attention scratch"));
-  FOLIO_TRY(partial_values, platform::Arena::create(kPartialBytes, "attention scratch"));
+  const std::size_t padded = padded_value_dim(max_value_dim), row = padded * sizeof(float);
+  const std::size_t states = static_cast<std::size_t>(threads) * kThreadStates;
+  const std::size_t partial_states = max_partial_states(threads, padded, max_context);
+  FOLIO_TRY(state_values, platform::Arena::create(states * row, "attention scratch"));
+  FOLIO_TRY(partial_values, platform::Arena::create(partial_states * row, "attention scratch"));
   plan.state_values_ = std::move(state_values);
   plan.partial_values_ = std::move(partial_values);
-  plan.states_.resize(static_cast<std::size_t>(threads) * per_thread);
+  plan.states_.resize(states);
   for (std::size_t i = 0; i < plan.states_.size(); ++i)
     plan.states_[i].values = reinterpret_cast<float*>(plan.state_values_.data()) + i * padded;
-  const std::size_t max_items = plan.enough_tasks() * (max_context / kSplitTokens + 1);
-  plan.items_.reserve(max_items);
-  plan.partial_.reserve(std::min(max_items * kTaskQueries, kPartialBytes / (padded * sizeof(float))));
+  plan.items_.reserve(max_items(threads, max_context));
+  plan.partial_.reserve(partial_states);
   return plan;
 }
 
@@ -120,7 +136,7 @@ void AttentionPlan::run(const AttentionKernels& kernels, platform::ThreadPool& p
 bool AttentionPlan::list_items(const AttentionCall& call) {
   if (threads_ == 1) return false;
   const std::size_t padded = padded_value_dim(call.kv.value_dim);
-  const std::size_t max_states = kPartialBytes / (padded * sizeof(float));
+  const std::size_t max_states = partial_values_.size() / (padded * sizeof(float));
   items_.clear();
   std::size_t states = 0;
   for (std::size_t i = 0; i < tasks_.size(); ++i) {

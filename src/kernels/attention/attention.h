@@ -68,6 +68,9 @@ class AttentionPlan {
   [[nodiscard]] static Result<AttentionPlan> create(int threads, std::size_t max_value_dim,
                                                     std::size_t max_context);
 
+  // Of the arenas that create() takes.
+  [[nodiscard]] static std::size_t bytes(int threads, std::size_t max_value_dim, std::size_t max_context);
+
   // Requires: the sequences' data outlives the layers' calls.
   // Allocates only when the batch needs more tasks than any before.
   void prepare(std::span<const AttentionSequence> sequences, const AttentionHeads& heads);
@@ -97,9 +100,11 @@ class AttentionPlan {
     std::size_t task, head;
   };
 
-  static constexpr std::size_t kTasksPerThread = 3;
-  // With fewer, the splits of tasks are shared out too.
-  std::size_t enough_tasks() const { return kTasksPerThread * static_cast<std::size_t>(threads_); }
+  // With fewer tasks, their splits are shared out too.
+  static constexpr std::size_t enough_tasks(int threads) { return 3 * static_cast<std::size_t>(threads); }
+  std::size_t enough_tasks() const { return enough_tasks(threads_); }
+  static std::size_t max_items(int threads, std::size_t max_context);
+  static std::size_t max_partial_states(int threads, std::size_t padded_dim, std::size_t max_context);
   void add_task(const Task& task);
   void attend_split(const AttentionTypeKernels& kernels, const AttentionCall& call, const Task& task,
                     std::uint32_t split, AttentionState* states) const;

@@ -61,6 +61,10 @@ void run_panel(PanelKernel kernel, const LinearCall& call, std::size_t panel, st
           .epilogue = call.epilogue});
 }
 
+// A line more than whole lines: at a power of two the rows of a tile would lie in one set of the first-level
+// cache.
+std::size_t row_stride(std::size_t max_columns) { return (max_columns + 63) / 64 * 64 + 64; }
+
 Result<platform::Arena> interleaved(std::size_t bytes) {
   return platform::Arena::create(bytes, "activations", platform::Placement::kInterleaved);
 }
@@ -72,14 +76,20 @@ auto quantizer(const RowKernels& kernels, Arithmetic arithmetic) -> decltype(ker
   return arithmetic == Arithmetic::kInt16 ? kernels.quantize16 : kernels.quantize_mixed;
 }
 
+std::size_t QuantizedRows::bytes(std::size_t max_rows, std::size_t max_columns, Arithmetic arithmetic) {
+  if (arithmetic == Arithmetic::kFloat) return 0;
+  const std::size_t stride = row_stride(max_columns), groups = activation_groups(max_columns);
+  const std::size_t group_bytes = sizeof(float) + 3 * sizeof(std::int32_t) + 1;  // scale, sums, wide
+  const std::size_t bfloats = rounds_to_bf16(arithmetic) ? stride * sizeof(std::uint16_t) : 0;
+  return max_rows * (activation_planes(arithmetic) * stride + groups * group_bytes + bfloats);
+}
+
 Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns,
                                             Arithmetic arithmetic) {
   QuantizedRows rows;
   rows.arithmetic_ = arithmetic;
   if (arithmetic == Arithmetic::kFloat) return rows;
-  // A line more than whole lines: at a power of two the rows of a tile would lie in one set of the
-  // first-level cache.
-  rows.code_stride_ = (max_columns + 63) / 64 * 64 + 64;
+  rows.code_stride_ = row_stride(max_columns);
   rows.group_stride_ = activation_groups(max_columns);
   const std::size_t groups = max_rows * rows.group_stride_;
   FOLIO_TRY(codes, interleaved(max_rows * kCodePlanes * rows.code_stride_));

@@ -26,6 +26,10 @@ class QuantizedRows {
   [[nodiscard]] static Result<QuantizedRows> create(std::size_t max_rows, std::size_t max_columns,
                                                     Arithmetic arithmetic);
 
+  // Of the arenas that create() takes.
+  [[nodiscard]] static std::size_t bytes(std::size_t max_rows, std::size_t max_columns,
+                                         Arithmetic arithmetic);
+
   // Quantises x [columns] as row `index`. Thread-safe on distinct rows. Requires: not kFloat.
   void fill_row(const RowKernels& kernels, const float* x, std::size_t index, std::size_t columns);
   QuantizedRow row(std::size_t index) const;
