@@ -160,6 +160,12 @@ bool Connection::parse_more() {
     on_read_error(error);
     return true;
   }
+  hold_body(parser_->get().body().size());
+  if (pool_.body_bytes > pool_.limits.all_body_bytes()) {
+    refuse(429, fmt::format("the requests under way have {} bytes of bodies already; try again later",
+                            pool_.limits.all_body_bytes()));
+    return true;
+  }
   if (!header_is_read_ && parser_->is_header_done()) {
     header_is_read_ = true;
     on_header();
@@ -218,6 +224,11 @@ void Connection::on_read_error(ErrorCode error) {
                                    "--max-request-bytes raises the limit",
                                    pool_.limits.body_bytes));
   return refuse(400, fmt::format("this is no HTTP/1.1 request: {}", error.message()));
+}
+
+void Connection::hold_body(std::size_t bytes) {
+  pool_.body_bytes += bytes - body_bytes_;
+  body_bytes_ = bytes;
 }
 
 void Connection::dispatch() {
@@ -353,6 +364,7 @@ void Connection::on_all_written() {
   if (phase_ != Phase::kAnswering || !answered_) return;
   answered_ = false;
   served_ = true;
+  hold_body(0);
   --pool_.exchanges;
   if (keep_alive_ && !pool_.closing) return wait_for_request();
   phase_ = Phase::kClosing;
@@ -365,6 +377,8 @@ void Connection::on_all_written() {
 void Connection::refuse(int status, std::string_view message) {
   keep_alive_ = false;
   phase_ = Phase::kClosing;
+  parser_.reset();
+  hold_body(0);
   const HttpResponse response = pool_.handler.protocol_error(status, message);
   queue_head(response, fmt::format("Content-Length: {}\r\n", response.body.size()));
   out_ += response.body;
@@ -428,6 +442,7 @@ void Connection::close() {
   if (phase_ == Phase::kClosed) return;
   const bool was_answering = phase_ == Phase::kAnswering;
   phase_ = Phase::kClosed;
+  hold_body(0);
   on_gone = nullptr;
   timer_.cancel();
   ErrorCode ignored;

@@ -34,6 +34,7 @@ struct ConnectionPool {
   std::unique_ptr<TlsContext> tls;  // null: plain text
   std::unordered_set<std::shared_ptr<Connection>> open;
   std::size_t exchanges = 0;
+  std::size_t body_bytes = 0;        // of all requests that are read or answered
   bool closing = false;              // no request after the one that is under way
   std::function<void()> on_drained;  // when closing and the last of them is answered
 
@@ -80,6 +81,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool parse_more();
   void on_header();
   void on_read_error(ErrorCode error);
+  void hold_body(std::size_t bytes);
   void dispatch();
   void look_ahead();
   void on_input_end();
@@ -109,6 +111,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   std::optional<Parser> parser_;
   std::string out_, in_flight_;  // to be written, and being written from written_ on
   std::size_t written_ = 0;
+  std::size_t body_bytes_ = 0;   // its part of the pool's
   bool write_is_due_ = false;    // on_output() comes, soon or when the socket takes more
   bool watching_ = false;        // on_input() comes
   bool input_is_stuck_ = false;  // TLS must write before it reads on

@@ -6,6 +6,7 @@
 // can be sent. With connection.cc the only user of Asio and Beast.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -25,6 +26,11 @@ struct HttpLimits {
   double idle_s = 75;     // without a request
   double request_s = 30;  // from a request's first byte to its last
   double stall_s = 60;    // a client that takes nothing of its answer
+
+  // Bodies of all requests together, from their first byte to the end of the answer; more get 429.
+  std::size_t all_body_bytes() const { return std::max(4 * body_bytes, std::size_t{16} << 20); }
+  // What connections take beside bodies: a header, and what TLS and the network read ahead.
+  std::size_t connection_bytes() const { return connections * (header_bytes + (std::size_t{32} << 10)); }
 };
 
 struct HttpOptions {
