@@ -137,7 +137,7 @@ Result<std::unique_ptr<Engine>> load_for_serving(const Options& options, const s
   wanted.kv_type = options.kv_type;
   wanted.arithmetic = options.arithmetic;
   wanted.context_tokens = std::min<std::size_t>(config.max_context, kLongPrompt + 2 * kLongAnswer);
-  wanted.kv_tokens = kRequests * (64 + 256 + 2 * wanted.block_tokens);
+  wanted.kv_size = capacity::KvTokens{kRequests * (64 + 256 + 2 * wanted.block_tokens)};
   app::ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
   wanted.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
   return Engine::load(wanted);

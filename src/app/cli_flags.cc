@@ -53,7 +53,7 @@ void add_answer_flags(CLI::App* app, RunOptions& run) {
       group);
   add_switch(
       app, "--verbose", [&run] { run.verbosity = Verbosity::kVerbose; },
-      "say on standard error what was loaded, and which seed is used", group);
+      "say on standard error what was loaded, what memory it takes, and which\nseed is used", group);
 }
 
 void add_sampling_flags(CLI::App* app, SamplingFlags& s) {
@@ -123,7 +123,9 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
   add_kv_flags(app, engine.context_tokens, engine.kv_type, engine.block_tokens, cache);
   add_number<std::uint32_t>(
       app, "--kv-tokens", from_to(0u, model::kMaxContext),
-      [&engine](std::uint32_t n) { engine.kv_tokens = n; },
+      [&engine](std::uint32_t n) {
+        engine.kv_size = n == 0 ? capacity::KvSize(capacity::KvAutomatic{}) : capacity::KvTokens{n};
+      },
       "tokens that all blocks hold together; more keeps more branches\nof a conversation (default 0: one "
       "context)",
       cache);
@@ -137,6 +139,7 @@ void add_engine_flags(CLI::App* app, engine::EngineOptions& engine) {
   add_number<std::int32_t>(
       app, "-t,--threads", from_to(0, 256), [&engine](std::int32_t n) { engine.threads = n; },
       "default 0: as many as affinity and cgroup allow", compute);
+  add_memory(app, engine.memory_bytes, compute);
   add_choice(
       app, "--weights", "as-stored|q8_0|q4_0",
       [&engine](const std::string& name) {

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "app/count.h"
 #include "app/nearest.h"
 
 namespace folio::app {
@@ -90,6 +91,19 @@ void add_text(CLI::App* app, const std::string& names, T& target, const std::str
 inline void add_switch(CLI::App* app, const std::string& names, std::function<void()> set,
                        const std::string& help, const std::string& group) {
   app->add_flag_callback(names, std::move(set), help)->disable_flag_override()->group(group);
+}
+
+inline void add_memory(CLI::App* app, std::size_t& target, const std::string& group) {
+  const auto set = [&target](const std::string& text) {
+    const auto bytes = parse_count("memory", text);
+    if (!bytes) refuse(bytes.error().message);
+    if (*bytes == 0) refuse("--memory takes a size above 0, e.g. 8G, not '" + text + "'");
+    target = *bytes;
+  };
+  app->add_option_function<std::string>("--memory", set, kMemoryHelp)
+      ->type_name("N")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
+      ->group(group);
 }
 
 inline void add_model(CLI::App* app, std::string& target, const std::string& otherwise) {

@@ -105,6 +105,8 @@ class Engine {
   std::uint64_t integrity_checks() const { return integrity_checks_; }
   std::size_t last_step_tokens() const { return shape_.rows; }  // the thread of step()
   MemoryUse memory_use() const;
+  // What was planned before anything was taken, and then taken.
+  const capacity::Plan& memory_plan() const { return parts_.plan; }
 
  private:
   explicit Engine(EngineParts parts);

@@ -127,7 +127,7 @@ const std::vector<TokenId> kEnds = {TokenId{411}, TokenId{432}};
 
 TEST(Beams, AreThoseOfASearchOverRecomputedLogits) {
   PlainSearch plain_search(kStories);
-  const auto engine = load({.model = kStories, .kv_tokens = 2048});
+  const auto engine = load({.model = kStories, .kv_size = capacity::KvTokens{2048}});
   std::size_t ended = 0;
   for (const std::size_t width : {1u, 2u, 4u})
     for (const double length_penalty : {1.0, 0.0, -1.0, 3.0})
@@ -155,7 +155,8 @@ TEST(Beams, AloneInACrowdPreemptedOrSwappedTheAnswersAreTheSame) {
   auto request = beams(5, 70, 60);
   request.logprobs = 3;
   const auto expected = [&] {
-    const auto engine = load({.model = kStories, .kv_tokens = 4096, .kv_type = KvType::kF16, .threads = 1});
+    const auto engine =
+        load({.model = kStories, .kv_size = capacity::KvTokens{4096}, .kv_type = KvType::kF16, .threads = 1});
     return search(*engine, request);
   }();
   struct Case {
@@ -163,13 +164,21 @@ TEST(Beams, AloneInACrowdPreemptedOrSwappedTheAnswersAreTheSame) {
     bool preempts;
   };
   for (const auto& [variant, preempts] : std::vector<Case>{
-           {{.kv_tokens = 4096}, false},
-           {{.context_tokens = 192, .kv_tokens = 224, .step_tokens = 40}, true},
-           {{.context_tokens = 144, .kv_tokens = 144}, true},  // not even two beams at the end
-           {{.context_tokens = 192, .kv_tokens = 224, .swap_bytes = 1 << 20}, true},
-           {{.context_tokens = 192, .kv_tokens = 256, .policy = scheduler::Policy::kPriority}, true},
-           {{.context_tokens = 192, .kv_tokens = 256, .fairness = scheduler::Fairness::kTenants}, true},
-           {{.context_tokens = 192, .kv_tokens = 4096, .kv_use = KvUse::kRecompute}, false}}) {
+           {{.kv_size = capacity::KvTokens{4096}}, false},
+           {{.context_tokens = 192, .kv_size = capacity::KvTokens{224}, .step_tokens = 40}, true},
+           {{.context_tokens = 144, .kv_size = capacity::KvTokens{144}},
+            true},  // not even two beams at the end
+           {{.context_tokens = 192, .kv_size = capacity::KvTokens{224}, .swap_bytes = 1 << 20}, true},
+           {{.context_tokens = 192,
+             .kv_size = capacity::KvTokens{256},
+             .policy = scheduler::Policy::kPriority},
+            true},
+           {{.context_tokens = 192,
+             .kv_size = capacity::KvTokens{256},
+             .fairness = scheduler::Fairness::kTenants},
+            true},
+           {{.context_tokens = 192, .kv_size = capacity::KvTokens{4096}, .kv_use = KvUse::kRecompute},
+            false}}) {
     EngineOptions options = variant;
     options.model = kStories;
     options.kv_type = KvType::kF16;
@@ -193,7 +202,7 @@ TEST(Beams, AloneInACrowdPreemptedOrSwappedTheAnswersAreTheSame) {
 
 // All full blocks are shared; a beam has of its own at most what it wrote since it parted from the others.
 TEST(Beams, ShareTheirBlocks) {
-  const auto engine = load({.model = kStories, .kv_tokens = 4096});
+  const auto engine = load({.model = kStories, .kv_size = capacity::KvTokens{4096}});
   const auto job = engine->submit(beams(6, 160, 40));
   std::size_t most_in_use = 0, most_saved = 0;
   while (engine->step()) {
@@ -209,7 +218,7 @@ TEST(Beams, ShareTheirBlocks) {
 
 TEST(Beams, CancelledOrOverdueTheyLeaveNothing) {
   double now_ms = 0;
-  const auto engine = load({.model = kStories, .kv_tokens = 1024}, now_ms);
+  const auto engine = load({.model = kStories, .kv_size = capacity::KvTokens{1024}}, now_ms);
   for (const int steps : {0, 1, 2, 9}) {
     auto job = engine->submit(beams(4, 40, 50));
     for (int i = 0; i < steps; ++i) engine->step();

@@ -53,7 +53,8 @@ TEST(BatchInvariance, AloneInACrowdPreemptedOrAfterAHitTheAnswerIsTheSame) {
   for (const std::string& model : kModels) {
     const auto requests = crowd();
     const auto expected = each_alone(model, requests);
-    const auto roomy = load({.model = model, .kv_tokens = 2048, .kv_type = KvType::kF16, .threads = 2});
+    const auto roomy =
+        load({.model = model, .kv_size = capacity::KvTokens{2048}, .kv_type = KvType::kF16, .threads = 2});
     EXPECT_EQ(generate_all(*roomy, requests), expected) << model;
     EXPECT_EQ(roomy->preemptions(), 0u);
 
@@ -63,7 +64,7 @@ TEST(BatchInvariance, AloneInACrowdPreemptedOrAfterAHitTheAnswerIsTheSame) {
 
     const auto tight = load({.model = model,
                              .context_tokens = 192,
-                             .kv_tokens = 256,
+                             .kv_size = capacity::KvTokens{256},
                              .kv_type = KvType::kF16,
                              .step_tokens = 40,
                              .threads = 2});
@@ -86,7 +87,7 @@ TEST(BatchInvariance, NoPolicyShows) {
     options.model = kStories;
     options.kv_type = KvType::kF16;
     options.context_tokens = 192;
-    options.kv_tokens = 320;
+    options.kv_size = capacity::KvTokens{320};
     const auto engine = load(options);
     auto mixed = requests;
     for (std::size_t i = 0; i < mixed.size(); ++i) {
@@ -103,7 +104,8 @@ TEST(Choices, ForkFromOnePromptAndShareItsBlocks) {
   request.sampling = {.temperature = 1.0F, .seed = 11};
   const auto answers = [&](std::size_t choices, std::size_t kv_tokens) {
     request.choices = choices;
-    const auto engine = load({.model = kStories, .kv_tokens = kv_tokens, .kv_type = KvType::kF16});
+    const auto engine =
+        load({.model = kStories, .kv_size = capacity::KvTokens{kv_tokens}, .kv_type = KvType::kF16});
     auto job = engine->submit(request);
     EXPECT_TRUE(job.has_value());
     std::size_t most_blocks = 0;
@@ -148,7 +150,8 @@ TEST(Choices, EndTogetherWhereNothingIsToBeGenerated) {
 }
 
 TEST(Sharing, APrefixThatIsBeingComputedIsComputedOnce) {
-  const auto engine = load({.model = kStories, .kv_tokens = 4096, .long_prefill_token_threshold = 32});
+  const auto engine =
+      load({.model = kStories, .kv_size = capacity::KvTokens{4096}, .long_prefill_token_threshold = 32});
   std::vector<Job> jobs;
   for (int i = 0; i < 4; ++i) {
     auto prompt = prompt_of(200, 512);
@@ -164,7 +167,8 @@ TEST(Sharing, APrefixThatIsBeingComputedIsComputedOnce) {
 }
 
 TEST(Sharing, WhenTheProducerIsCancelledAnotherGoesOn) {
-  const auto engine = load({.model = kStories, .kv_tokens = 4096, .long_prefill_token_threshold = 32});
+  const auto engine =
+      load({.model = kStories, .kv_size = capacity::KvTokens{4096}, .long_prefill_token_threshold = 32});
   const auto request = greedy(prompt_of(200, 512), 5);
   const auto expected = plain(kStories, KvType::kF16, request).tokens;
   std::vector<Job> jobs;
@@ -178,7 +182,7 @@ TEST(Sharing, WhenTheProducerIsCancelledAnotherGoesOn) {
 }
 
 TEST(Sharing, TenantsOfDifferentSaltsShareNothing) {
-  const auto engine = load({.model = kStories, .kv_tokens = 4096});
+  const auto engine = load({.model = kStories, .kv_size = capacity::KvTokens{4096}});
   auto request = greedy(prompt_of(100, 512), 2);
   for (const char* salt : {"a", "b"}) {
     request.cache_salt = salt;
@@ -230,7 +234,7 @@ TEST(Limits, DrainFinishesWhatIsThereAndTakesNoMore) {
 }
 
 TEST(Limits, WhatCanNeverFitIsRefusedAtOnceWithWhatWould) {
-  const auto engine = load({.model = kStories, .kv_tokens = 64});
+  const auto engine = load({.model = kStories, .kv_size = capacity::KvTokens{64}});
   const auto message = [&](GenerationRequest request) {
     auto job = engine->submit(std::move(request));
     return job ? std::string("accepted") : job.error().message;

@@ -136,7 +136,7 @@ TEST(Hidden, NeitherACrowdNorPreemptionsShow) {
     for (const std::size_t kv_tokens : {2048, 256}) {
       const auto engine = load({.model = model,
                                 .context_tokens = 192,
-                                .kv_tokens = kv_tokens,
+                                .kv_size = capacity::KvTokens{kv_tokens},
                                 .kv_type = KvType::kF16,
                                 .step_tokens = kv_tokens == 256 ? 3u : 40u,
                                 .threads = 2});

@@ -27,7 +27,8 @@ class Params : public testing::Test {
     return job ? "accepted" : job.error().message;
   }
 
-  std::unique_ptr<Engine> engine_ = load({.model = kStories, .kv_tokens = 2048, .kv_type = KvType::kF16});
+  std::unique_ptr<Engine> engine_ =
+      load({.model = kStories, .kv_size = capacity::KvTokens{2048}, .kv_type = KvType::kF16});
   GenerationRequest request_ = greedy({TokenId{1}}, 20);
   GenerationStats stats_;
 };
@@ -69,7 +70,7 @@ TEST_F(Params, PromptLogprobsCoverThePromptWhateverIsCached) {
   EXPECT_EQ(stats_.cached_tokens, 0u);
   engine_ = load({.model = kStories,
                   .context_tokens = 192,
-                  .kv_tokens = 224,
+                  .kv_size = capacity::KvTokens{224},
                   .kv_type = KvType::kF16,
                   .step_tokens = 64});
   for (std::uint32_t vocab : {300u, 400u})
@@ -175,7 +176,7 @@ TEST_F(Params, SwappingDoesNotShow) {
   }
   engine_ = load({.model = kStories,
                   .context_tokens = 192,
-                  .kv_tokens = 256,
+                  .kv_size = capacity::KvTokens{256},
                   .kv_type = KvType::kF16,
                   .swap_bytes = 1 << 20});
   std::vector<Job> jobs;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "capacity/plan.h"
 #include "engine/options.h"
 #include "engine/time_source.h"
 #include "kernels/kernel_set.h"
@@ -38,6 +39,7 @@ struct EngineParts {
   std::size_t context_tokens;  // the longest sequence that the model may be given
   KvUse kv_use = KvUse::kCache;
   scheduler::SchedulerOptions scheduling;
+  capacity::Plan plan = {};  // without lines where nobody planned
 };
 
 // The parts that a model file and options make. Errors: anything wrong with the file, an option that

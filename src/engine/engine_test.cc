@@ -147,7 +147,8 @@ TEST(Exactness, ANeighbourInTheBatchDoesNotShow) {
     const auto first = greedy(prompt_of(90, 256), 10), second = greedy(prompt_of(33, 200), 20);
     const Output expected_first = plain(model, KvType::kF16, first),
                  expected_second = plain(model, KvType::kF16, second);
-    const auto engine = load({.model = model, .kv_tokens = 1024, .kv_type = KvType::kF16, .step_tokens = 50});
+    const auto engine = load(
+        {.model = model, .kv_size = capacity::KvTokens{1024}, .kv_type = KvType::kF16, .step_tokens = 50});
     Output a, b;
     const Job job_a = submit(*engine, first, 0, a), job_b = submit(*engine, second, 0, b);
     run(*engine);

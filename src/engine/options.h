@@ -6,7 +6,9 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "capacity/wish.h"
 #include "kernels/attention/kv_type.h"
 #include "kernels/isa.h"
 #include "kernels/linear/packed_matrix.h"
@@ -29,8 +31,8 @@ struct EngineOptions {
   std::string model;
   // Longest sequence; 0: the model's, or less where memory does not allow that.
   std::size_t context_tokens = 0;
-  // Tokens the block pool holds; 0: one context. With less than a context, no sequence is longer than that.
-  std::size_t kv_tokens = 0;
+  // The block pool. With less than the model's context, no sequence is longer than that.
+  capacity::KvSize kv_size = capacity::KvAutomatic{};
   // Unset: default_kv_type().
   std::optional<kernels::KvType> kv_type;
   std::uint32_t block_tokens = 16;
@@ -54,6 +56,11 @@ struct EngineOptions {
   double step_budget_ms = 250;
   // 0: as many as affinity and cgroup allow.
   int threads = 0;
+  // Of all together at most; 0: what is available. What the caller has waiting, and takes beside the engine,
+  // is planned with it.
+  std::size_t memory_bytes = 0;
+  capacity::Queue queue;
+  std::vector<capacity::Beside> beside;
   kernels::Arithmetic arithmetic = kernels::Arithmetic::kMixed;
   // Turns wider weights into Q8_0 or Q4_0 while loading.
   std::optional<kernels::TensorType> quantize;

@@ -207,9 +207,12 @@ class Batch {
   platform::SignalScope signals_;
 };
 
-Result<std::unique_ptr<engine::Engine>> load(const BatchOptions& options, const std::string& path) {
+// `text_bytes`: of the whole input.
+Result<std::unique_ptr<engine::Engine>> load(const BatchOptions& options, const std::string& path,
+                                             std::size_t text_bytes) {
   engine::EngineOptions engine_options = options.engine;
   engine_options.model = path;
+  engine_options.queue = {.requests = kBatchWindow, .text_bytes = text_bytes};
   ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
   engine_options.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
   return engine::Engine::load(engine_options);
@@ -232,7 +235,7 @@ Result<ExitCode> run(const BatchOptions& options, Console& console) {
   FOLIO_TRY(path, resolve_model(options.model));
   FOLIO_TRY(defaults, model_sampling(path, {}));
   FOLIO_TRY(output, BatchOutput::open(options.output));
-  FOLIO_TRY(engine, load(options, path));
+  FOLIO_TRY(engine, load(options, path, input.bytes()));
   const auto start = std::chrono::steady_clock::now();
   bool finished = false;
   Totals totals;

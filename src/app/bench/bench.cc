@@ -59,6 +59,7 @@ Result<BenchEngine> load(const BenchSession& session, const BenchPlan& plan) {
   options.engine.threads = plan.setting.threads;
   options.engine.kv_type = plan.setting.kv_type;
   options.engine.arithmetic = plan.setting.arithmetic;
+  options.engine.memory_bytes = session.options.memory_bytes;
   options.engine.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
   return BenchEngine::load(std::move(options));
 }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <chrono>
 
-#include "platform/memory.h"
-
 namespace folio::app {
 namespace {
 
@@ -40,22 +38,20 @@ Result<BenchEngine> BenchEngine::load(BenchEngineOptions options) {
   options.engine.context_tokens = options.context_tokens;
   // The scheduler admits a sequence while every running one could still take a block.
   const std::size_t spare_tokens = kMaxStreams * options.engine.block_tokens;
-  options.engine.kv_tokens = options.kv_tokens == 0 ? 0 : options.kv_tokens + spare_tokens;
+  if (options.kv_tokens > 0) options.engine.kv_size = capacity::KvTokens{options.kv_tokens + spare_tokens};
   options.engine.step_budget_ms = 0;  // every step as large as it may be: what is measured is the machine
   const Clock::time_point start = Clock::now();
-  FOLIO_TRY(parts, engine::load_parts(options.engine));
+  auto loaded = engine::load_parts(options.engine);
+  if (!loaded && loaded.error().kind == ErrorKind::kTooLarge && options.kv_tokens > 0)
+    return fail(ErrorKind::kTooLarge, "{} (lower --batch, --depth, --prompt or --gen)",
+                loaded.error().message);
+  FOLIO_TRY(parts, std::move(loaded));
   const FillParts fill{.kernels = &parts.kernels,
                        .pool = parts.pool.get(),
                        .cache = parts.cache.get(),
                        .vocab = parts.model->config().vocab};
   FOLIO_TRY(engine, engine::Engine::assemble(std::move(parts)));
   const double load_s = seconds_since(start);
-  const std::size_t needed = engine->memory_use().kv_bytes, available = platform::available_bytes();
-  if (needed > available)
-    return fail(ErrorKind::kTooLarge,
-                "the streams' KV cache needs {} MB, {} MB of memory are available; lower --batch, --depth, "
-                "--prompt or --gen",
-                needed >> 20, available >> 20);
   return BenchEngine(std::move(engine), fill, load_s);
 }
 

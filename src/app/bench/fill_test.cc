@@ -33,7 +33,7 @@ struct Filled {
 Filled load(kernels::KvType type) {
   auto parts = engine::load_parts({.model = test::fixture("stories260k/stories260k.gguf"),
                                    .context_tokens = 256,
-                                   .kv_tokens = 512,
+                                   .kv_size = capacity::KvTokens{512},
                                    .kv_type = type,
                                    .threads = 2});
   EXPECT_TRUE(parts.has_value()) << (parts ? "" : parts.error().message);

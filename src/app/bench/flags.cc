@@ -132,6 +132,7 @@ void add_setting_flags(CLI::App* app, BenchOptions& bench) {
                     .group = group,
                     .target = bench.threads},
                    0, 256);
+  add_memory(app, bench.memory_bytes, group);
   add_number<std::uint32_t>(
       app, "-r,--repetitions", from_to(1u, 1000u), [&bench](std::uint32_t n) { bench.repetitions = n; },
       "of each combination, after one to warm up (default 5)", group);

@@ -28,6 +28,7 @@ Result<BenchEngine> load(const BenchOptions& options, const std::string& path, e
   wanted.engine.threads = options.threads.front();
   wanted.engine.kv_type = options.kv_types.front();
   wanted.engine.arithmetic = options.arithmetic.front();
+  wanted.engine.memory_bytes = options.memory_bytes;
   wanted.engine.kv_use = use;
   return BenchEngine::load(std::move(wanted));
 }

@@ -8,10 +8,14 @@
 
 #include "app/bench/engine.h"
 #include "app/bench/options.h"
-#include "app/bench/work.h"
+#include "capacity/step_work.h"
 #include "kernels/probe/machine_probe.h"
 
 namespace folio::app {
+
+using capacity::bandwidth, capacity::count_model, capacity::count_steps, capacity::limiting_memory,
+    capacity::matrices_of, capacity::visible_positions;
+using capacity::MatrixSpec, capacity::Memory, capacity::ModelWork, capacity::Roofline, capacity::WorkTotals;
 
 enum class BenchTest { kPrefill, kDecode };
 

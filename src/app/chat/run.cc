@@ -49,6 +49,7 @@ Result<Loaded> load(const RunOptions& options, const std::string& path, Console&
   if (options.verbosity == Verbosity::kVerbose) {
     const std::chrono::duration<double> load_s = std::chrono::steady_clock::now() - start;
     console.note(format_engine(*loaded.engine, loaded.path, load_s.count()));
+    console.note(capacity::table_text(loaded.engine->memory_plan()));
     console.note(fmt::format("seed {}, temperature {}, top-k {}, top-p {}, min-p {}, repetition penalty {}",
                              sampling.seed, sampling.temperature, sampling.top_k, sampling.top_p,
                              sampling.min_p, sampling.repetition_penalty));

@@ -114,6 +114,15 @@ void print_kv(const Json& kv, std::string& out) {
                      count("context_tokens"), count("blocks"), count("bytes_per_block"),
                      format_bytes(kv["bytes"].get<std::uint64_t>()),
                      format_bytes(kv["available_memory_bytes"].get<std::uint64_t>()));
+  const Json& run = kv["run"];
+  if (run.contains("error")) {
+    out += fmt::format("  folio run with this context: {}\n", one_line(run["error"]));
+    return;
+  }
+  out += fmt::format("  folio run with this context takes {} at most:\n",
+                     format_bytes(run["bytes"].get<std::uint64_t>()));
+  for (const auto& [tag, bytes] : run["lines"].items())
+    out += fmt::format("    {:<24}{:>12}\n", tag, format_bytes(bytes.get<std::uint64_t>()));
 }
 
 }  // namespace

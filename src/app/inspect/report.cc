@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "app/version.h"
+#include "capacity/plan.h"
 #include "kernels/isa.h"
 #include "model/model.h"
 #include "platform/cpu.h"
@@ -69,7 +70,17 @@ Json config_report(const model::ModelConfig& config) {
   return report;
 }
 
-Json kv_report(const model::ModelConfig& config, const InspectOptions& options) {
+Json memory_report(const capacity::ModelShape& shape, std::size_t context) {
+  const capacity::Machine machine = capacity::this_machine(platform::available_cpus());
+  const auto plan = capacity::plan(machine, shape, {.context_tokens = context});
+  if (!plan) return error_report(plan.error());
+  Json lines = Json::object();
+  for (const capacity::Line& line : plan->lines) lines[line.tag] = line.bytes;
+  return {{"lines", std::move(lines)}, {"bytes", plan->total_bytes()}};
+}
+
+Json kv_report(const weights::TensorStore& tensors, const model::ModelConfig& config,
+               const InspectOptions& options) {
   const auto isa = kernels::choose_isa();
   const kernels::KvType type =
       options.kv_type.value_or(engine::default_kv_type(isa.value_or(kernels::Isa::kReference)));
@@ -86,7 +97,8 @@ Json kv_report(const model::ModelConfig& config, const InspectOptions& options) 
           {"context_tokens", context},
           {"blocks", blocks},
           {"bytes", blocks * geometry->block_bytes()},
-          {"available_memory_bytes", platform::available_bytes()}};
+          {"available_memory_bytes", platform::available_bytes()},
+          {"run", memory_report(capacity::shape_of(tensors, config, *geometry, {}), context)}};
 }
 
 Json tensors_report(const weights::TensorStore& tensors) {
@@ -136,7 +148,7 @@ Result<Json> model_report(const std::string& path, const InspectOptions& options
       if (wanted(options, section)) report[section] = std::move(text[section]);
   }
   if (wanted(options, "kv"))
-    report["kv"] = config ? kv_report(*config, options) : error_report(config.error());
+    report["kv"] = config ? kv_report(tensors_of(files), *config, options) : error_report(config.error());
   return report;
 }
 

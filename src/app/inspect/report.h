@@ -27,7 +27,8 @@ inline constexpr std::size_t kShownStringBytes = 400;  // of a string in the met
 [[nodiscard]] nlohmann::ordered_json text_report(
     const weights::AnyModel& files);  // {"tokenizer": ..., "template": ...}
 [[nodiscard]] nlohmann::ordered_json config_report(const model::ModelConfig& config);
-[[nodiscard]] nlohmann::ordered_json kv_report(const model::ModelConfig& config,
+[[nodiscard]] nlohmann::ordered_json kv_report(const weights::TensorStore& tensors,
+                                               const model::ModelConfig& config,
                                                const InspectOptions& options);
 
 }  // namespace folio::app

@@ -139,6 +139,16 @@ Status check_tls(const server::TlsFiles& tls) {
   return {};
 }
 
+Status check_kv_size(const ServeOptions& options) {
+  if (options.kv_bytes && options.kv_blocks)
+    return fail(
+        ErrorKind::kInvalid,
+        "--kv-cache-memory-bytes {} and --num-gpu-blocks-override {} both say how large the KV cache is; "
+        "give one of them",
+        *options.kv_bytes, *options.kv_blocks);
+  return {};
+}
+
 std::string config_file(const Assignments& command_line) {
   std::string path = environment("FOLIO_CONFIG");
   for (const auto& [name, value] : command_line)
@@ -178,6 +188,7 @@ Result<ServeOptions> resolve_serve(const Assignments& command_line) {
   FOLIO_TRY_STATUS(apply(flags, of_environment(flags), "environment: "));
   FOLIO_TRY_STATUS(apply(flags, command_line, ""));
   FOLIO_TRY_STATUS(check_tls(options.http.tls));
+  FOLIO_TRY_STATUS(check_kv_size(options));
   return options;
 }
 

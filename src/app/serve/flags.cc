@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "app/count.h"
 #include "app/serve/options.h"
 #include "kv/kv_geometry.h"
 #include "model/model_config.h"
@@ -199,13 +200,13 @@ void add_kv_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back({"max-model-len", ",-c,--ctx-size", "N",
                    "longest prompt and answer together, in tokens\n(default auto: the model's, or what fits)",
                    group, context});
-  flags.push_back(
-      {"kv-cache-memory-bytes", "", "N",
-       "memory of all KV blocks, e.g. 2G (default: 4G, or half of what is there);\nno request is longer than "
-       "what it holds",
-       group, count_to("kv-cache-memory-bytes", {1, std::size_t{1} << 52}, [&o](std::size_t n) {
-         o.kv_bytes = n;
-       })});
+  flags.push_back({"kv-cache-memory-bytes", "", "N",
+                   "memory of all KV blocks, e.g. 2G (default: 4G, or half of what is free, and what\nfits "
+                   "beside the rest); "
+                   "no request is longer than what it holds",
+                   group, count_to("kv-cache-memory-bytes", {1, std::size_t{1} << 52}, [&o](std::size_t n) {
+                     o.kv_bytes = n;
+                   })});
   flags.push_back(
       {"num-gpu-blocks-override", "", "N", "the number of KV blocks, instead of their memory", group,
        count_to("num-gpu-blocks-override", {1, 1u << 31}, [&o](std::size_t n) { o.kv_blocks = n; })});
@@ -253,6 +254,9 @@ void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back(
       {"max-num-batched-tokens", "", "N", "tokens computed in one step at most (default 512)", group,
        count_to("max-num-batched-tokens", {1, 8192}, [&o](std::size_t n) { o.engine.step_tokens = n; })});
+  flags.push_back(
+      {"verbose", "", "", "print what the memory is for, line by line", group,
+       switch_to("verbose", [&o](bool on) { o.verbosity = on ? Verbosity::kVerbose : Verbosity::kNormal; })});
   flags.push_back({"max-num-seqs", "", "N", "sequences computed at the same time (default 64)", group,
                    count_to("max-num-seqs", {1, 1024}, [&o](std::size_t n) { o.engine.max_num_seqs = n; })});
   flags.push_back({"long-prefill-token-threshold", "", "N",
@@ -288,6 +292,9 @@ void add_step_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back(
       {"threads", ",-t", "N", "default 0: as many as affinity and cgroup allow", group,
        count_to("threads", {0, 256}, [&o](std::size_t n) { o.engine.threads = static_cast<int>(n); })});
+  flags.push_back(
+      {"memory", "", "N", kMemoryHelp, group,
+       count_to("memory", {1, std::size_t{1} << 52}, [&o](std::size_t n) { o.engine.memory_bytes = n; })});
   flags.push_back(
       {"activations", "", "mixed|int16|f32",
        "what is multiplied with quantised weights (default mixed: int8, and\n16 bits where a row's "
@@ -369,30 +376,6 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
 }
 
 }  // namespace
-
-Result<std::size_t> parse_count(std::string_view flag, std::string_view text) {
-  double value = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-  const std::string_view suffix(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  constexpr std::string_view kDecimal = "kmgt", kBinary = "KMGT";
-  double unit = 1;
-  bool known = suffix.empty();
-  if (suffix.size() == 1) {
-    const std::size_t small = kDecimal.find(suffix[0]), large = kBinary.find(suffix[0]);
-    known = small != std::string_view::npos || large != std::string_view::npos;
-    if (known)
-      unit = small != std::string_view::npos ? std::pow(1000.0, small + 1) : std::pow(1024.0, large + 1);
-  }
-  const double count = value * unit;
-  if (error != std::errc() || !known || !(count >= 0 && count < 9e15) ||
-      (suffix.empty() && std::trunc(value) != value))
-    return fail(ErrorKind::kInvalid,
-                "--{} takes a whole number, with k, m, g (thousands) or K, M, G (1024s) behind it if you "
-                "like, not '{}'",
-                flag, text);
-  return static_cast<std::size_t>(count + 0.5);
-}
 
 std::vector<ServeFlag> serve_flags(ServeOptions& options) {
   std::vector<ServeFlag> flags;

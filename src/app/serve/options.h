@@ -15,6 +15,7 @@
 #include "api/prepare.h"
 #include "api/request.h"
 #include "api/response_text.h"
+#include "app/options.h"
 #include "base/result.h"
 #include "engine/options.h"
 #include "engine/request.h"
@@ -24,9 +25,9 @@
 namespace folio::app {
 
 struct ServeOptions {
-  std::string model;             // empty: the default model
-  engine::EngineOptions engine;  // but for its model and kv_tokens
-  std::optional<std::size_t> kv_bytes, kv_blocks;
+  std::string model;                               // empty: the default model
+  engine::EngineOptions engine;                    // but for its model and kv_size
+  std::optional<std::size_t> kv_bytes, kv_blocks;  // one of them at most
   bool kv_metrics = false;
   double kv_metrics_share = 0.01;  // counts with kv_metrics only
   server::HttpOptions http;
@@ -45,6 +46,7 @@ struct ServeOptions {
   server::Tenants tenants = server::Tenants::kShared;
   api::CachedTokens cached_tokens = api::CachedTokens::kShow;
   server::RequestIds request_ids = server::RequestIds::kShow;
+  Verbosity verbosity = Verbosity::kNormal;
   std::vector<std::string> warnings;  // to be said once
 };
 
@@ -73,9 +75,5 @@ using Assignments = std::vector<std::pair<std::string, std::string>>;
 
 // Assignments of a YAML file. Errors: no file, no YAML, anything but scalars and lists of them.
 [[nodiscard]] Result<Assignments> read_config_file(const std::string& path);
-
-// "4096", "1k" = 1000, "1K" = 1024, "25.6k"; also m, g, t. Errors: anything else, fractions of one, 2^53 and
-// more.
-[[nodiscard]] Result<std::size_t> parse_count(std::string_view flag, std::string_view text);
 
 }  // namespace folio::app

@@ -1,49 +1,44 @@
 #include "app/status_line.h"
 #include "app/serve/serve.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
 #include "app/defaults.h"
 #include "app/progress_bar.h"
 #include "app/version.h"
-#include "kernels/isa.h"
-#include "kv/kv_geometry.h"
-#include "model/model.h"
 #include "platform/file.h"
-#include "platform/memory.h"
 #include "server/service.h"
-#include "weights/open.h"
 
 namespace folio::app {
 namespace {
 
 constexpr std::size_t kDefaultKvBytes = std::size_t{4} << 30;
 
-// Tokens that the asked-for memory or number of blocks holds; without either: kDefaultKvBytes, or half of
-// what is there.
-Result<std::size_t> kv_tokens(const ServeOptions& options, const std::string& path) {
-  if (options.kv_blocks) return *options.kv_blocks * options.engine.block_tokens;
-  FOLIO_TRY(isa, options.engine.isa ? Result<kernels::Isa>(*options.engine.isa) : kernels::choose_isa());
-  FOLIO_TRY(files, weights::open_model(path));
-  FOLIO_TRY(config, std::visit([](const auto& model) { return model::read_config(model); }, files));
-  FOLIO_TRY(geometry, kv::KvGeometry::create(model::kv_shape(
-                          config, options.engine.kv_type.value_or(engine::default_kv_type(isa)),
-                          options.engine.block_tokens)));
-  const std::size_t available = platform::available_bytes();
-  const std::size_t bytes = options.kv_bytes.value_or(std::min(kDefaultKvBytes, available / 2));
-  if (options.kv_bytes && bytes > available)
-    return fail(ErrorKind::kTooLarge, "--kv-cache-memory-bytes asks for {} MB, {} MB of memory are available",
-                bytes >> 20, available >> 20);
-  return bytes / geometry.block_bytes() * geometry.block_tokens();
+capacity::KvSize kv_size(const ServeOptions& options) {
+  if (options.kv_blocks) return capacity::KvBlocks{*options.kv_blocks};
+  if (options.kv_bytes) return capacity::KvBytes{*options.kv_bytes};
+  return capacity::KvAutomatic{.up_to_bytes = kDefaultKvBytes};
+}
+
+// A JSON text while it is read: an array of one-digit numbers takes 16 bytes for 2, and as it grows half as
+// much again.
+constexpr std::size_t kJsonGrowth = 12;
+
+// What the server takes beside the engine. One request is read at a time.
+std::vector<capacity::Beside> beside_engine(const server::HttpLimits& limits) {
+  return {
+      {"connections", limits.connection_bytes(), "--max-connections or --max-header-bytes"},
+      {"request bodies", limits.all_body_bytes() + kJsonGrowth * limits.body_bytes, "--max-request-bytes"}};
 }
 
 Result<std::unique_ptr<engine::Engine>> load_engine(const ServeOptions& options, const std::string& path) {
   engine::EngineOptions engine = options.engine;
   engine.model = path;
-  FOLIO_TRY(tokens, kv_tokens(options, path));
-  engine.kv_tokens = tokens;
+  engine.kv_size = kv_size(options);
+  engine.queue = {.requests = options.max_queued_requests,
+                  .text_bytes = options.http.limits.all_body_bytes()};
+  engine.beside = beside_engine(options.http.limits);
   if (options.kv_metrics) engine.residency_share = options.kv_metrics_share;
   ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
   engine.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
@@ -103,6 +98,7 @@ Status serve(const ServeOptions& options, Console& console) {
   FOLIO_TRY(path, resolve_model(options.model));
   FOLIO_TRY(engine, load_engine(options, path));
   for (const std::string& warning : model_warnings(*engine)) console.note("warning: " + warning);
+  if (options.verbosity == Verbosity::kVerbose) console.note(capacity::table_text(engine->memory_plan()));
   FOLIO_TRY(service_setup, service_options(options, path, *engine));
   const std::string name = service_setup.model_names.front();
   server::Service service(std::move(engine), std::move(service_setup));

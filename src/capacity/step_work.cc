@@ -1,9 +1,8 @@
-#include "app/bench/work.h"
+#include "capacity/step_work.h"
 
 #include <algorithm>
-#include <string_view>
 
-namespace folio::app {
+namespace folio::capacity {
 namespace {
 
 // What one multiply-add of the model costs in dot products. What the mixed arithmetic adds for the groups
@@ -53,12 +52,10 @@ std::vector<MatrixSpec> matrices_of(const weights::TensorStore& tensors) {
   std::vector<MatrixSpec> matrices;
   for (const weights::Tensor& tensor : tensors.all()) {
     if (tensor.shape.size() != 2) continue;
-    const std::string_view name = tensor.name;
-    MatrixRole role = MatrixRole::kLayer;
-    if (name == "token_embd.weight" || name == "model.embed_tokens.weight") role = MatrixRole::kEmbedding;
-    if (name == "output.weight" || name == "lm_head.weight") role = MatrixRole::kOutput;
-    matrices.push_back(
-        {.type = tensor.type, .rows = tensor.rows(), .columns = tensor.columns(), .role = role});
+    matrices.push_back({.type = tensor.type,
+                        .rows = tensor.rows(),
+                        .columns = tensor.columns(),
+                        .role = model::role_of(tensor.name)});
   }
   return matrices;
 }
@@ -97,6 +94,14 @@ double bandwidth(const kernels::MachineLimits& limits, Memory memory) {
   return memory == Memory::kCache ? limits.cache.all_threads : limits.memory.all_threads;
 }
 
+StepTimes guess_times(std::size_t step_weight_bytes, const model::ModelConfig& c) {
+  const double weight_bytes = static_cast<double>(std::max<std::size_t>(step_weight_bytes, 1));
+  const double attention_flops = 4.0 * c.layers * c.heads * c.head_dim;
+  return {.fixed_ms = weight_bytes / 1e7,
+          .row_ms = weight_bytes / 5e7,
+          .attention_ms = std::max(1.0, attention_flops) / 1e7};
+}
+
 WorkTotals count_steps(const ModelWork& model, const StepLoad& step, double steps, const Roofline& roofline) {
   WorkTotals one;
   for (const MatrixWork& matrix : model.layers) {
@@ -118,4 +123,4 @@ WorkTotals count_steps(const ModelWork& model, const StepLoad& step, double step
           .nominal_limit_s = one.nominal_limit_s * steps};
 }
 
-}  // namespace folio::app
+}  // namespace folio::capacity

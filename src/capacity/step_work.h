@@ -24,9 +24,10 @@
 #include "kernels/probe/machine_probe.h"
 #include "kv/kv_geometry.h"
 #include "model/model_config.h"
+#include "model/tensor_roles.h"
 #include "weights/tensor_store.h"
 
-namespace folio::app {
+namespace folio::capacity {
 
 enum class OperationKind { kInt8, kBF16, kF32 };  // which of the machine's peaks limits it
 
@@ -48,7 +49,7 @@ struct ModelWork {
   double weight_bytes() const;  // that a step with logits reads
 };
 
-enum class MatrixRole { kLayer, kOutput, kEmbedding };
+using model::MatrixRole;
 
 struct MatrixSpec {
   kernels::TensorType type;
@@ -89,6 +90,14 @@ enum class Memory { kDram, kCache };
 [[nodiscard]] Memory limiting_memory(double bytes, std::size_t last_level_cache_bytes);
 [[nodiscard]] double bandwidth(const kernels::MachineLimits& limits, Memory memory);  // of all threads
 
+// What a step takes before any was measured: once, for each row, and for each pair of a row and a position it
+// sees. A desktop's rates: 10 GB/s of weights, 50 MB of them per millisecond and row, 10 GFLOP/s of
+// attention. They decide how the first steps are cut, never what they compute.
+struct StepTimes {
+  double fixed_ms, row_ms, attention_ms;
+};
+[[nodiscard]] StepTimes guess_times(std::size_t step_weight_bytes, const model::ModelConfig& config);
+
 // What `steps` steps of this load come to. `limits` unset: no times.
 struct Roofline {
   const kernels::MachineLimits* limits = nullptr;
@@ -97,4 +106,4 @@ struct Roofline {
 [[nodiscard]] WorkTotals count_steps(const ModelWork& model, const StepLoad& step, double steps,
                                      const Roofline& roofline);
 
-}  // namespace folio::app
+}  // namespace folio::capacity

@@ -1,14 +1,15 @@
 // The counts against figures worked out by hand from the shapes of two well-known models.
-#include "app/bench/work.h"
+#include "capacity/step_work.h"
 
 #include <gtest/gtest.h>
 
-#include "engine/engine.h"
+#include "kernels/kernel_set.h"
 #include "model/model.h"
+#include "platform/thread_pool.h"
 #include "support/fixtures.h"
 #include "weights/open.h"
 
-namespace folio::app {
+namespace folio::capacity {
 namespace {
 
 using kernels::Arithmetic;
@@ -59,7 +60,7 @@ ModelWork count(const Shape& s, std::vector<MatrixSpec> list, KvType type, Arith
 
 // One token of SmolLM2-135M. Per layer 2 x 576 x 576 (query, output) + 2 x 192 x 576 (key, value) +
 // 3 x 1536 x 576 (feed-forward) = 3,538,944 multiply-adds; 30 layers: 106,168,320.
-TEST(BenchWork, SmolLM2ByHand) {
+TEST(StepWork, SmolLM2ByHand) {
   const ModelWork work = count(kSmolLM2, matrices(kSmolLM2, TensorType::kQ4_1, TensorType::kQ8_0, true),
                                KvType::kF16, Arithmetic::kInt16);
   EXPECT_EQ(work.attention_operations, 69'120);  // 4 x 30 layers x 9 heads x 64
@@ -80,7 +81,7 @@ TEST(BenchWork, SmolLM2ByHand) {
 
 // One token of the 1B Llama shape: "1.95 G operations in the layers' matrices", and one decode step reads
 // 0.83 GB of weights in Q4_0 with a Q8_0 output matrix plus 32,768 bytes per position in bf16.
-TEST(BenchWork, Llama1BByHand) {
+TEST(StepWork, Llama1BByHand) {
   const ModelWork work = count(k1B, matrices(k1B, TensorType::kQ4_0, TensorType::kQ8_0, false), KvType::kBF16,
                                Arithmetic::kMixed);
   const double layer = 2 * 2048 * 2048 + 2 * 512 * 2048 + 3 * 8192 * 2048;  // 60,817,408
@@ -99,7 +100,7 @@ TEST(BenchWork, Llama1BByHand) {
   EXPECT_EQ(decode.bytes(), decode.weight_bytes + decode.kv_bytes);
 }
 
-TEST(BenchWork, FloatWeightsAreOperationsOfOnePlaneAndBf16OnesOfBf16UnlessExact) {
+TEST(StepWork, FloatWeightsAreOperationsOfOnePlaneAndBf16OnesOfBf16UnlessExact) {
   const auto expect_kind = [](TensorType type, Arithmetic arithmetic, OperationKind kind) {
     const ModelWork work = count(k1B, matrices(k1B, type, type, false), KvType::kBF16, arithmetic);
     for (const MatrixWork& matrix : work.layers) {
@@ -114,7 +115,7 @@ TEST(BenchWork, FloatWeightsAreOperationsOfOnePlaneAndBf16OnesOfBf16UnlessExact)
   expect_kind(TensorType::kF16, Arithmetic::kMixed, OperationKind::kF32);
 }
 
-TEST(BenchWork, VisiblePositions) {
+TEST(StepWork, VisiblePositions) {
   EXPECT_EQ(visible_positions(0, 1, 0), 1);
   EXPECT_EQ(visible_positions(0, 4, 0), 1 + 2 + 3 + 4);
   EXPECT_EQ(visible_positions(3, 5, 0), 4 + 5);
@@ -135,7 +136,7 @@ kernels::MachineLimits limits() {
 }
 
 // Two matrices and attention with round figures: each part is limited by what takes it longer.
-TEST(BenchWork, TheLimitIsTheSumOfTheSlowerOfEachPart) {
+TEST(StepWork, TheLimitIsTheSumOfTheSlowerOfEachPart) {
   ModelWork work;
   work.layers = {{.multiply_adds = 5e9, .bytes = 2e9, .kind = OperationKind::kInt8, .planes = 2}};
   work.output = {.multiply_adds = 1e9, .bytes = 1e9, .kind = OperationKind::kF32, .planes = 1};
@@ -159,7 +160,7 @@ TEST(BenchWork, TheLimitIsTheSumOfTheSlowerOfEachPart) {
   EXPECT_NEAR(prompt.nominal_limit_s, 1 + 0.1, 1e-12);
 }
 
-TEST(BenchWork, LayersOfCodesAreHeldAgainstTheTilesWhereThereAreSome) {
+TEST(StepWork, LayersOfCodesAreHeldAgainstTheTilesWhereThereAreSome) {
   ModelWork work;
   work.layers = {{.multiply_adds = 5e9, .bytes = 1, .kind = OperationKind::kInt8, .planes = 1}};
   const StepLoad rows{.rows = 100, .outputs = 0, .visible = 0, .cached_tokens = 0};
@@ -171,7 +172,7 @@ TEST(BenchWork, LayersOfCodesAreHeldAgainstTheTilesWhereThereAreSome) {
 }
 
 // Where the machine has no instruction for bf16 dots they are two multiply-adds a pair.
-TEST(BenchWork, Bf16IsHeldAgainstItsPeakOrThatOfF32) {
+TEST(StepWork, Bf16IsHeldAgainstItsPeakOrThatOfF32) {
   ModelWork work;
   work.layers = {{.multiply_adds = 1e9, .bytes = 2e9, .kind = OperationKind::kBF16, .planes = 1}};
   kernels::MachineLimits machine = limits();
@@ -185,7 +186,7 @@ TEST(BenchWork, Bf16IsHeldAgainstItsPeakOrThatOfF32) {
   EXPECT_NEAR(limit_s(), 1, 1e-12);
 }
 
-TEST(BenchWork, StepsWithoutLogitsDoNotReadTheOutputMatrix) {
+TEST(StepWork, StepsWithoutLogitsDoNotReadTheOutputMatrix) {
   ModelWork work;
   work.output = {.multiply_adds = 1, .bytes = 100, .kind = OperationKind::kF32, .planes = 1};
   const auto bytes = [&](double outputs) {
@@ -197,13 +198,13 @@ TEST(BenchWork, StepsWithoutLogitsDoNotReadTheOutputMatrix) {
   EXPECT_EQ(bytes(8), 400);
 }
 
-TEST(BenchWork, AModelThatFitsTheCacheIsHeldAgainstIt) {
+TEST(StepWork, AModelThatFitsTheCacheIsHeldAgainstIt) {
   EXPECT_EQ(limiting_memory(1000, 1000), Memory::kCache);
   EXPECT_EQ(limiting_memory(1001, 1000), Memory::kDram);
 }
 
 // A real file: tied embedding in one, an output matrix of its own in the other.
-TEST(BenchWork, MatricesOfAFile) {
+TEST(StepWork, MatricesOfAFile) {
   const auto model = weights::open_model(test::fixture("quant-llama/model-Q4_1.gguf"));
   ASSERT_TRUE(model.has_value());
   const auto list = matrices_of(std::get<weights::GgufModel>(*model).tensors);
@@ -212,7 +213,7 @@ TEST(BenchWork, MatricesOfAFile) {
 }
 
 // The bytes counted from a file's headers are those that the loaded model says a step reads.
-TEST(BenchWork, CountsTheBytesThatTheModelHolds) {
+TEST(StepWork, CountsTheBytesThatTheModelHolds) {
   for (const char* name : {"quant-llama/model-Q4_1.gguf", "quant-llama/model-Q8_0.gguf",
                            "quant-llama/model-Q4_K.gguf", "stories260k/stories260k.gguf"})
     for (Arithmetic arithmetic : {Arithmetic::kInt16, Arithmetic::kFloat}) {
@@ -222,14 +223,20 @@ TEST(BenchWork, CountsTheBytesThatTheModelHolds) {
       const auto config = std::visit([](const auto& model) { return model::read_config(model); }, *files);
       ASSERT_TRUE(config.has_value());
       const auto list = std::visit([](const auto& model) { return matrices_of(model.tensors); }, *files);
-      const auto engine =
-          engine::Engine::load({.model = path, .context_tokens = 64, .threads = 1, .arithmetic = arithmetic});
-      ASSERT_TRUE(engine.has_value()) << engine.error().message;
-      EXPECT_EQ(count_model(list, *config, (*engine)->kv_geometry(), arithmetic).weight_bytes(),
-                static_cast<double>((*engine)->model().step_weight_bytes()))
+      platform::ThreadPool pool(1);
+      const auto loaded = model::load_model(*files, *config,
+                                            {.kernels = &kernels::kernel_set(kernels::Isa::kReference),
+                                             .load = {.arithmetic = arithmetic},
+                                             .max_tokens = 64},
+                                            pool);
+      ASSERT_TRUE(loaded.has_value()) << loaded.error().message;
+      const auto geometry = kv::KvGeometry::create(model::kv_shape(*config, KvType::kF16, 16));
+      ASSERT_TRUE(geometry.has_value());
+      EXPECT_EQ(count_model(list, *config, *geometry, arithmetic).weight_bytes(),
+                static_cast<double>((*loaded)->step_weight_bytes()))
           << name;
     }
 }
 
 }  // namespace
-}  // namespace folio::app
+}  // namespace folio::capacity
