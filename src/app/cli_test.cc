@@ -51,7 +51,7 @@ TEST(CommandLine, EngineFlagsReachTheEngine) {
   EXPECT_EQ(options.engine.block_tokens, 32u);
   EXPECT_EQ(options.engine.quantize, kernels::TensorType::kQ4_0);
   EXPECT_EQ(options.engine.arithmetic, kernels::Arithmetic::kFloat);
-  EXPECT_EQ(options.engine.kv_tokens, 4096u);
+  EXPECT_EQ(std::get<capacity::KvTokens>(options.engine.kv_size).tokens, 4096u);
   EXPECT_EQ(run({"--kv-cache-dtype", "auto"}).engine.kv_type, std::nullopt);
   EXPECT_EQ(run({"--weights", "as-stored"}).engine.quantize, std::nullopt);
 }

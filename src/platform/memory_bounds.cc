@@ -44,9 +44,7 @@ std::vector<MemoryBound> memory_bounds(const std::filesystem::path& root) {
 
 ProcessMemory process_memory(const std::filesystem::path& root) {
   const std::filesystem::path status = root / "proc/self/status";
-  return {.resident_bytes = kib(status, "VmRSS:"),
-          .anonymous_bytes = kib(status, "RssAnon:"),
-          .mapped_bytes = kib(status, "VmSize:")};
+  return {.resident_bytes = kib(status, "VmRSS:"), .anonymous_bytes = kib(status, "RssAnon:")};
 }
 
 }  // namespace folio::platform

@@ -28,7 +28,6 @@ std::vector<MemoryBound> memory_bounds(const std::filesystem::path& root = "/");
 struct ProcessMemory {
   std::size_t resident_bytes = 0;   // VmRSS
   std::size_t anonymous_bytes = 0;  // RssAnon: of it what is no file's, and cannot be had back
-  std::size_t mapped_bytes = 0;     // VmSize
 };
 ProcessMemory process_memory(const std::filesystem::path& root = "/");
 

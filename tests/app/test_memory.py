@@ -13,8 +13,9 @@ from program import STORIES, default_model  # noqa: E402
 from serving import Server  # noqa: E402
 
 MB = 1 << 20
-# Planned for the worst that clients may do; these tests do not.
+# Planned for the worst that clients may do; these tests do not, and allow them little.
 OF_CLIENTS = {"connections", "request bodies", "prompts and answers"}
+FEW_CLIENTS = ("--max-connections", "8", "--max-request-bytes", "64K", "--max-num-queued-reqs", "1", "--max-num-seqs", "1")
 
 
 def plan_of(notes):
@@ -31,7 +32,7 @@ def status_mb(process, label):
 class Measured(program.Case):
     def check(self, model, kv, words):
         """Starts with a pool of so many MB, fills it, and compares at both times."""
-        with Server(model, "--kv-cache-memory-bytes", f"{kv}M", "--verbose") as server:
+        with Server(model, "--kv-cache-memory-bytes", f"{kv}M", *FEW_CLIENTS, "--verbose") as server:
             plan = plan_of(server.notes)
             total, available = plan.pop("in all"), plan.pop("available")
             self.assertAlmostEqual(sum(plan.values()), total, delta=0.05 * (len(plan) + 1))
@@ -73,8 +74,11 @@ class Limits(program.Case):
         return self.fails(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (addresses * MB, addresses * MB)), **options)
 
     def test_memory_beyond_the_machine(self):
-        for verb in (("run", STORIES, "-p", "x"), ("serve", STORIES), ("bench", "-m", STORIES, "--no-probe")):
+        for verb in (("run", STORIES, "-p", "x"), ("serve", STORIES)):
             self.fails(*verb, "--memory", "900t", says=("--memory", "this machine gives"))
+        bench = self.folio("bench", "-m", STORIES, "--no-probe", "--prompt", "16", "--gen", "4", "--memory", "900t")
+        self.assertEqual(bench.returncode, 1)
+        self.assertIn(b"this machine gives", bench.stderr)
         for value in ("x", "0"):
             self.fails("run", STORIES, "-p", "x", "--memory", value, status=2, says="--memory")
 

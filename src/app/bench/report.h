@@ -15,7 +15,8 @@ namespace folio::app {
 
 using capacity::bandwidth, capacity::count_model, capacity::count_steps, capacity::limiting_memory,
     capacity::matrices_of, capacity::visible_positions;
-using capacity::MatrixSpec, capacity::Memory, capacity::ModelWork, capacity::Roofline, capacity::WorkTotals;
+using capacity::MatrixSpec, capacity::Memory, capacity::OperationKind, capacity::ModelWork,
+    capacity::Roofline, capacity::WorkTotals;
 
 enum class BenchTest { kPrefill, kDecode };
 

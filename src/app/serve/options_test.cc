@@ -6,6 +6,7 @@
 #include <set>
 
 #include "app/cli.h"
+#include "app/count.h"
 #include "app/serve/vllm_spelling.h"
 #include "support/temp_dir.h"
 
