@@ -29,11 +29,16 @@ std::size_t product(std::size_t a, std::size_t b) {
 
 std::size_t sum(std::size_t a, std::size_t b) { return a > kMost - b ? kMost : a + b; }
 
-kv::KvCacheOptions cache_options(const Question& q, const Sizes& sizes) {
-  return {.geometry = q.shape.geometry,
-          .blocks = sizes.blocks,
-          .eviction = q.wish.eviction,
-          .swap_blocks = q.wish.swap_bytes / q.shape.geometry.block_bytes()};
+// More blocks than can be numbered are refused, whatever their index would take.
+std::size_t index_bytes(const Question& q, std::size_t blocks, std::size_t swap_blocks) {
+  constexpr std::size_t kMostBlocks = kv::BlockPool::kMaxBlocks;
+  const std::size_t counted = std::min(blocks, kMostBlocks);
+  const std::size_t lifetimes = q.wish.residency_share > 0 ? kv::BlockResidency::bytes_per_block() : 0;
+  return counted * lifetimes +
+         kv::KvCache::metadata_bytes({.geometry = q.shape.geometry,
+                                      .blocks = counted,
+                                      .eviction = q.wish.eviction,
+                                      .swap_blocks = std::min(swap_blocks, kMostBlocks)});
 }
 
 void add_workspace(const Question& q, Plan& plan) {
@@ -140,12 +145,11 @@ Result<Sizes> choose_sizes(const Question& q) {
 
 Plan lay_out(const Question& q, const Sizes& sizes) {
   const ModelShape& shape = q.shape;
-  const kv::KvCacheOptions cache = cache_options(q, sizes);
   const std::size_t block_bytes = shape.geometry.block_bytes();
   Plan plan{.lines = {},
             .context_tokens = sizes.context,
             .blocks = sizes.blocks,
-            .swap_blocks = cache.swap_blocks,
+            .swap_blocks = q.wish.swap_bytes / block_bytes,
             .bound = q.bound};
   const Wish& wish = q.wish;
   plan.sequences = wish.max_num_seqs == 0 ? std::min(kDefaultSequences, wish.step_tokens) : wish.max_num_seqs;
@@ -156,9 +160,7 @@ Plan lay_out(const Question& q, const Sizes& sizes) {
   add_workspace(q, plan);
   plan.lines.push_back({"KV blocks", product(sizes.blocks, block_bytes), Line::Kind::kArena});
   plan.lines.push_back({"KV swap area", product(plan.swap_blocks, block_bytes), Line::Kind::kArena});
-  const std::size_t lifetimes = wish.residency_share > 0 ? kv::BlockResidency::bytes_per_block() : 0;
-  plan.lines.push_back(
-      {"KV index", sum(kv::KvCache::metadata_bytes(cache), product(sizes.blocks, lifetimes))});
+  plan.lines.push_back({"KV index", index_bytes(q, sizes.blocks, plan.swap_blocks)});
   plan.lines.push_back({"prompts and answers", queue_bytes(q, plan)});
   for (const Beside& beside : wish.beside) plan.lines.push_back({beside.tag, beside.bytes});
   const std::size_t loading = loading_bytes(q, plan.total_bytes());

@@ -228,14 +228,14 @@ const Row kRows[] = {
      {.kv = KvBlocks{std::size_t{1} << 31}},
      "2147483648 blocks of 524288 bytes are more than the 2147483647 that can be addressed: KV blocks 1024.0 "
      "+ the rest 0.3 = 1024.3 TB, but 7.8 GB are available (this machine: 16.0 GB); "
-     "--num-gpu-blocks-override 13943 fits"},
+     "--num-gpu-blocks-override 13944 fits"},
     {"a product that overflows",
      shape_1b(),
      machine(16384, 8000),
      {.kv = KvBlocks{kMost}},
      "18446744073709551615 blocks of 524288 bytes are more than the 2147483647 that can be addressed: KV "
-     "blocks 16777216.0 + KV index 16777216.0 = 33554432.0 TB, but 7.8 GB are available (this machine: 16.0 "
-     "GB); --num-gpu-blocks-override 13943 fits"},
+     "blocks 16777216.0 = 16777216.0 TB, but 7.8 GB are available (this machine: 16.0 "
+     "GB); --num-gpu-blocks-override 13944 fits"},
     {"bytes beyond any machine",
      shape_1b(),
      machine(16384, 8000),
@@ -248,8 +248,8 @@ const Row kRows[] = {
      machine(16384, 8000),
      {.kv = KvTokens{kMost}},
      "1152921504606846976 blocks of 524288 bytes are more than the 2147483647 that can be addressed: KV "
-     "blocks 16777216.0 + KV index 4194304.0 = 20971520.0 TB, but 7.8 GB are available (this machine: 16.0 "
-     "GB); --kv-tokens 223088 fits"},
+     "blocks 16777216.0 = 16777216.0 TB, but 7.8 GB are available (this machine: 16.0 "
+     "GB); --kv-tokens 223104 fits"},
     {"swap beyond any machine",
      shape_1b(),
      machine(16384, 8000),
