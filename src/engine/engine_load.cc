@@ -57,10 +57,6 @@ struct Opened {
   kv::KvGeometry geometry;
 };
 
-const weights::TensorStore& tensors_of(const weights::AnyModel& files) {
-  return std::visit([](const auto& model) -> const weights::TensorStore& { return model.tensors; }, files);
-}
-
 Result<Opened> open(const EngineOptions& options, kernels::Isa isa) {
   FOLIO_TRY(files, weights::open_model(options.model));
   FOLIO_TRY(config, std::visit([](const auto& model) { return model::read_config(model); }, files));
@@ -71,7 +67,7 @@ Result<Opened> open(const EngineOptions& options, kernels::Isa isa) {
 
 Result<capacity::Plan> plan_memory(const EngineOptions& options, const Opened& opened, int threads) {
   const capacity::ModelShape shape =
-      capacity::shape_of(tensors_of(opened.files), opened.config, opened.geometry,
+      capacity::shape_of(weights::tensors_of(opened.files), opened.config, opened.geometry,
                          {.arithmetic = options.arithmetic, .quantize = options.quantize});
   return capacity::plan(capacity::this_machine(threads), shape,
                         {.context_tokens = options.context_tokens,

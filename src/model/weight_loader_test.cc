@@ -121,10 +121,11 @@ TEST_F(WeightLoaderTest, BytesAreWhatLoadingTakes) {
     const WeightLoader::Bytes bytes = WeightLoader::bytes(store_, options);
     WeightLoader load = loader(options);
     for (const char* name : {"w", "token_embd.weight"}) ASSERT_TRUE(load.matrix(name, 20, 64));
-    ASSERT_TRUE(load.matrix("odd", 3, 5));
-    const WeightMemory memory = load.finish();
-    EXPECT_EQ(memory.arena.size(), bytes.packed);
-    EXPECT_LE(bytes.packed - memory.used_bytes, 3u * 64);  // each begins on a cache line
+    ASSERT_TRUE(load.matrix("odd", 3, 5) && load.vector("n", 64));
+    const auto memory = load.finish("llama");
+    ASSERT_TRUE(memory.has_value());
+    EXPECT_EQ(memory->arena.size(), bytes.packed);
+    EXPECT_LE(bytes.packed - memory->used_bytes, 3u * 64);  // each begins on a cache line
     EXPECT_EQ(bytes.vectors, 64 * sizeof(float));
     EXPECT_EQ(bytes.largest_tensor, 20u * 64 * 4);
   }

@@ -81,7 +81,7 @@ std::size_t QuantizedRows::bytes(std::size_t max_rows, std::size_t max_columns, 
   const std::size_t stride = row_stride(max_columns), groups = activation_groups(max_columns);
   const std::size_t group_bytes = sizeof(float) + 3 * sizeof(std::int32_t) + 1;  // scale, sums, wide
   const std::size_t bfloats = rounds_to_bf16(arithmetic) ? stride * sizeof(std::uint16_t) : 0;
-  return max_rows * (activation_planes(arithmetic) * stride + groups * group_bytes + bfloats);
+  return max_rows * (kCodePlanes * stride + groups * group_bytes + bfloats);
 }
 
 Result<QuantizedRows> QuantizedRows::create(std::size_t max_rows, std::size_t max_columns,
