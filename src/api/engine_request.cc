@@ -21,10 +21,14 @@ engine::GenerationRequest engine_request(const Request& request, const engine::E
     made.text_start = text::TextStart::kContinued;
   made.sampling = request.sampling;
   if (request.max_tokens) made.max_tokens = *request.max_tokens;
-  made.stop = request.stop;
   const std::string_view next_speaker = engine.chat_template().stop_text();
   if (request.use_beam_search) made.beams = engine::BeamOptions{.length_penalty = request.length_penalty};
-  if (request.endpoint == kChat && !next_speaker.empty() && !made.beams) made.stop.emplace_back(next_speaker);
+  made.stop = request.stop;
+  if (request.endpoint == kChat && !next_speaker.empty() && !made.beams) {
+    std::vector<std::string> stop(request.stop.begin(), request.stop.end());
+    stop.emplace_back(next_speaker);
+    made.stop = std::move(stop);
+  }
   if (request.ignore_eos) made.end_tokens = engine::EndTokens::kIgnore;
   made.cache_salt = request.cache_salt;
   made.choices = request.n;

@@ -48,11 +48,12 @@ Checked<std::string> read_text(const Json& value, std::string_view name) {
 
 Checked<std::vector<std::string>> read_texts(const Json& value, std::string_view name,
                                              TextListLimits limits) {
-  const Json list = value.is_array() ? value : Json::array({value});
-  if (list.size() > limits.most)
-    return refuse_field(name, "takes at most {} texts, not {}", limits.most, list.size());
+  const bool is_list = value.is_array();
+  const std::size_t count = is_list ? value.size() : 1;
+  if (count > limits.most) return refuse_field(name, "takes at most {} texts, not {}", limits.most, count);
   std::vector<std::string> texts;
-  for (const Json& entry : list) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const Json& entry = is_list ? value[i] : value;
     FOLIO_ASK(text, read_text(entry, name));
     if (text.empty()) return refuse_field(name, "takes texts that are not empty");
     if (text.size() > limits.most_bytes)

@@ -86,7 +86,69 @@ Checked<void> check_logprobs(const ServedModel& served, Request& request,
                       widest, positions, kMaxLogprobEntries);
 }
 
+// What cannot become few enough tokens is not tokenised; what is cut anyway may be as long as it likes.
+Checked<void> check_bytes(const ServedModel& served, const Request& request, std::size_t bytes) {
+  if (served.abandoned != nullptr && *served.abandoned)
+    return std::unexpected(
+        ApiError{.status = kAbandoned, .message = "The client has gone", .param = {}, .code = {}});
+  const std::size_t most = served.longest_token_bytes * served.longest_tokens;
+  if (most == 0 || bytes <= most || request.truncate_prompt_tokens) return {};
+  return std::unexpected(ApiError{
+      .message = fmt::format("This model's maximum context length is {} tokens, which no more than {} bytes of "
+                             "text can fit into. The prompt has {} bytes; shorten it",
+                             served.longest_tokens, most, bytes),
+      .param = prompt_field(request),
+      .code = "context_length_exceeded"});
+}
+
+std::size_t bytes_of(const Json& messages) {
+  std::size_t bytes = 0;
+  for (const Json& message : messages)
+    if (const auto content = message.find("content"); content != message.end() && content->is_string())
+      bytes += content->get_ref<const std::string&>().size();
+  return bytes;
+}
+
+// Each answer takes a place in the engine, which has kMaxSequences: more could never be taken.
+Checked<void> check_answers(const Request& request) {
+  const std::size_t answers = request.n * request.prompts.size();
+  if (request.endpoint != kCompletions || answers <= engine::kMaxSequences) return {};
+  return refuse_field("n", "is {}, for {} prompts: {} answers, but a request may have {}; send several requests",
+                      request.n, request.prompts.size(), answers, engine::kMaxSequences);
+}
+
+// The first token at least can be chosen. (What later ones may be depends on those before.)
+Checked<void> check_choice(const ServedModel& served, const Request& request) {
+  const sampling::SamplingParams& s = request.sampling;
+  std::vector<TokenId> never;
+  for (const std::vector<TokenId>& word : s.bad_words)
+    if (word.size() == 1) never.push_back(word.front());
+  const char* field = "bad_words";
+  if (s.min_tokens > 0) {
+    field = "min_tokens";
+    never.insert(never.end(), s.stop_token_ids.begin(), s.stop_token_ids.end());
+    const auto& ends = served.engine.tokenizer().description().end_of_generation;
+    if (!request.ignore_eos) never.insert(never.end(), ends.begin(), ends.end());
+  }
+  if (never.empty() || request.use_beam_search) return {};
+  const sampling::TokenSet excluded(std::move(never));
+  const bool left = s.allowed_token_ids.empty()
+                        ? excluded.size() < served.engine.config().vocab
+                        : std::ranges::any_of(s.allowed_token_ids,
+                                              [&](TokenId token) { return !excluded.contains(token); });
+  if (left) return {};
+  return refuse_field(s.allowed_token_ids.empty() ? field : "allowed_token_ids",
+                      "leaves no token to choose: all that are allowed are excluded by {}", field);
+}
+
 }  // namespace
+
+std::size_t longest_token(const text::Tokenizer& tokenizer) {
+  std::size_t longest = 0;
+  for (std::size_t id = 0; id < tokenizer.vocab_size(); ++id)
+    longest = std::max(longest, tokenizer.token_bytes(static_cast<TokenId>(id)).size());
+  return longest;
+}
 
 Checked<PreparedRequest> prepare_body(const ServedModel& served, Endpoint endpoint, std::string_view body) {
   FOLIO_ASK(json, parse_json(body));
@@ -101,6 +163,7 @@ Checked<PreparedRequest> prepare_request(const ServedModel& served, Endpoint end
     request.pooling = served.pooling;
     request.normalize = request.normalize.value_or(served.normalize);
   }
+  FOLIO_ASK_STATUS(check_answers(request));
   FOLIO_ASK(prompts, prepare(served, request));
   FOLIO_ASK_STATUS(prepare_sampling(served, request));
   FOLIO_ASK_STATUS(check_logprobs(served, request, prompts));
@@ -118,6 +181,7 @@ Checked<void> check_model(const ServedModel& served, const std::string& name) {
 }
 
 Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request) {
+  FOLIO_ASK_STATUS(check_bytes(served, request, bytes_of(request.messages)));
   const auto encoded = served.chat_template.encode(
       served.engine.tokenizer(),
       {.messages_json = to_text(request.messages),
@@ -142,6 +206,7 @@ Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& 
     if (request.echo) made.text = tokenizer.decode(*tokens, text::SpecialText::kSkip);
   } else {
     made.text = std::get<std::string>(prompt);
+    FOLIO_ASK_STATUS(check_bytes(served, request, made.text.size()));
     const bool special = request.add_special_tokens.value_or(true);
     auto tokens_of =
         tokenizer.encode(made.text, {.special = text::SpecialInput::kParse,
@@ -175,18 +240,19 @@ Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Re
 // Each word as it begins a text and as it follows others.
 Checked<void> prepare_sampling(const ServedModel& served, Request& request) {
   const text::Tokenizer& tokenizer = served.engine.tokenizer();
+  std::vector<std::vector<TokenId>> words;
   for (const std::string& word : request.bad_words)
     for (const char* before : {"", " "}) {
       auto tokens =
           tokenizer.encode(before + word.substr(std::min(word.find_first_not_of(' '), word.size())));
       if (!tokens) return refuse_field("bad_words", "cannot be used: {}", tokens.error().message);
-      auto& words = request.sampling.bad_words;
       if (!tokens->empty() && std::ranges::find(words, *tokens) == words.end())
         words.push_back(std::move(*tokens));
     }
+  request.sampling.bad_words = std::move(words);
   auto valid = request.sampling.validate();
   if (valid) valid = request.sampling.validate_tokens(served.engine.config().vocab);
-  if (valid) return {};
+  if (valid) return check_choice(served, request);
   ApiError error{.message = valid.error().message, .param = {}, .code = {}};
   for (const char* field : {"logit_bias", "allowed_token_ids", "stop_token_ids", "bad_words", "min_tokens"})
     if (error.message.find(field) != std::string::npos) error.param = field;

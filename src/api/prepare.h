@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -26,10 +27,19 @@ struct ServedModel {
   std::uint32_t max_logprobs = kDefaultMaxLogprobs;  // or kAllLogprobs
   engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
   Normalize normalize = Normalize::kYes;
+  // Bytes of text that one token can stand for at most (longest_token()): a prompt of more than such tokens
+  // could hold is refused unread. 0: every text is read.
+  std::size_t longest_token_bytes = 0;
+  // True: nobody waits for the answer any more, and what is left to do is not done (status kAbandoned).
+  const std::atomic<bool>* abandoned = nullptr;
 
   // At most so many of the most likely tokens, in numbers.
   std::size_t most_logprobs() const { return std::min<std::size_t>(max_logprobs, engine.config().vocab); }
 };
+
+inline constexpr int kAbandoned = 499;  // of an ApiError that nobody reads
+
+[[nodiscard]] std::size_t longest_token(const text::Tokenizer& tokenizer);
 
 struct PreparedPrompt {
   std::vector<TokenId> tokens;
@@ -50,11 +60,12 @@ struct PreparedRequest {
 
 // Errors: 404 naming the models served.
 [[nodiscard]] Checked<void> check_model(const ServedModel& served, const std::string& name);
-// The conversation as tokens. Errors: those of the template, as 400.
+// The conversation as tokens. Errors: those of the template, as 400; a text that cannot fit.
 [[nodiscard]] Checked<PreparedPrompt> encode_chat(const ServedModel& served, const Request& request);
 [[nodiscard]] Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& request,
                                                     const Prompt& prompt);
-// Checks what the sampling fields say of tokens, and turns bad_words into them. Errors: 400 naming the field.
+// Checks what the sampling fields say of tokens, and turns bad_words into them. Errors: 400 naming the field,
+// also where the fields together leave no token to choose.
 [[nodiscard]] Checked<void> prepare_sampling(const ServedModel& served, Request& request);
 // One for each answer. Errors: also 400 for a prompt, or a prompt and max_tokens, that is too long, saying
 // both lengths.

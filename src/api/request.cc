@@ -97,6 +97,9 @@ Checked<void> check_beams(const Request& request) {
     return refuse_field("length_penalty", "is only for answers with \"use_beam_search\": true");
   }
   const sampling::SamplingParams& s = request.sampling;
+  if (s.stop_token_ids.size() > engine::kMaxBeamStops)
+    return refuse_field("stop_token_ids", "names {} tokens, but a beam search takes at most {}",
+                        s.stop_token_ids.size(), engine::kMaxBeamStops);
   const std::pair<std::string_view, bool> given[] = {
       {"temperature", s.temperature != 0},
       {"repetition_penalty", s.repetition_penalty != 1},

@@ -14,6 +14,7 @@
 
 #include "api/embedding_text.h"
 #include "api/json.h"
+#include "base/shared_list.h"
 #include "engine/engine.h"
 
 namespace folio::api {
@@ -48,7 +49,7 @@ struct Request {
   std::optional<std::uint32_t> prompt_logprobs;  // the same of each token of the prompt but the first
   TokenNames token_names = TokenNames::kTexts;
   std::vector<std::string> bad_words;  // texts; prepare() makes tokens of them
-  std::vector<std::string> stop;
+  SharedList<std::string> stop;
   std::string cache_salt, request_id;
   std::optional<std::size_t> truncate_prompt_tokens;  // keep the last ones
   std::optional<bool> add_special_tokens;

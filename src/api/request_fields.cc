@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::int64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 constexpr std::size_t kMaxNameBytes = 1024;
+constexpr std::size_t kMaxTokenList = std::size_t{1} << 18;  // the largest vocabularies
 
 using Done = Checked<void>;
 
@@ -132,19 +133,23 @@ Done logit_bias(const Json& value, std::string_view name, Request& request) {
   if (!value.is_object() || value.size() > sampling::kMaxLogitBiases)
     return refuse_field(name, "takes an object of at most {} token ids, not {}", sampling::kMaxLogitBiases,
                         shown(value));
+  std::vector<sampling::LogitBias> biases;
   for (const auto& [key, entry] : value.items()) {
     const bool is_id =
         !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
     if (!is_id) return refuse_field(name, "takes token ids as keys, not {}", shown(Json(key)));
     FOLIO_ASK(bias, read_number(entry, name, -100, 100));
-    request.sampling.logit_bias.push_back(
+    biases.push_back(
         {.token = TokenId{static_cast<std::int32_t>(std::stol(key))}, .bias = static_cast<float>(bias)});
   }
+  request.sampling.logit_bias = std::move(biases);
   return {};
 }
 
 template <auto Member>
 Done tokens(const Json& value, std::string_view name, Request& request) {
+  if (value.is_array() && value.size() > kMaxTokenList)
+    return refuse_field(name, "takes at most {} token ids, not {}", kMaxTokenList, value.size());
   FOLIO_ASK(ids, read_tokens(value, name));
   request.sampling.*Member = std::move(ids);
   return {};
@@ -219,7 +224,7 @@ Done prompt(const Json& value, std::string_view name, Request& request) {
   const bool one = value.is_string() || (value.is_array() && !value.empty() && value[0].is_number());
   if (!one && !value.is_array())
     return refuse_field(name, "takes a text, a list of token ids, or a list of those, not {}", shown(value));
-  const Json list = one ? Json::array({value}) : value;
+  const std::span<const Json> list(one ? &value : value.empty() ? nullptr : &value[0], one ? 1 : value.size());
   const std::size_t most = request.endpoint == kEmbeddings ? kMaxInputs : kMaxPrompts;
   if (list.empty() || list.size() > most)
     return refuse_field(name, "takes 1 to {} texts or lists of token ids, not {}", most, list.size());
@@ -302,10 +307,10 @@ constexpr Field kFields[] = {
      logit_bias},
     {"min_tokens", kBoth, R"({"type": "integer", "minimum": 0, "maximum": 2147483647})", min_tokens},
     {"stop_token_ids", kBoth,
-     R"({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}})",
+     R"({"type": "array", "maxItems": 262144, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}})",
      tokens<&sampling::SamplingParams::stop_token_ids>},
     {"allowed_token_ids", kBoth,
-     R"({"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}})",
+     R"({"type": "array", "maxItems": 262144, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}})",
      tokens<&sampling::SamplingParams::allowed_token_ids>},
     {"bad_words", kBoth,
      R"({"type": "array", "maxItems": 512, "items": {"type": "string", "minLength": 1, "maxLength": 64}})",

@@ -12,7 +12,7 @@
 namespace folio::app {
 
 // What llama.cpp's users are used to, a little cooler for the sake of small models.
-inline constexpr sampling::SamplingParams kDefaultSampling = {
+inline const sampling::SamplingParams kDefaultSampling = {
     .temperature = 0.7F, .top_k = 40, .top_p = 0.95F, .min_p = 0.05F};
 
 // $FOLIO_HOME/models, else ${XDG_CACHE_HOME:-~/.cache}/folio/models; the file that ./dev run puts there.

@@ -28,10 +28,6 @@ bool BeamSearch::is_complete() const {
   return std::ranges::none_of(beams_, [](const Beam& beam) { return beam.next.empty(); });
 }
 
-bool BeamSearch::ends(TokenId token) const {
-  return std::ranges::find(rules_.end_tokens, token) != rules_.end_tokens.end();
-}
-
 std::vector<BeamSearch::Candidate> BeamSearch::ranked_candidates() const {
   std::vector<Candidate> all;
   for (std::size_t beam = 0; beam < beams_.size(); ++beam)
@@ -60,9 +56,11 @@ std::span<const BeamSearch::Step> BeamSearch::advance() {
       next.push_back({.answer = extended(candidate), .next = {}});
       steps_.push_back({.parent = candidate.beam, .token = candidate.token});
     } else if (may_end) {
+      const double reached = score(candidate.logprob, rules_.prompt_tokens + generated());
+      if (!is_kept(reached)) continue;
       Answer answer = extended(candidate);
       answer.reason = FinishReason::kStop;
-      answer.score = score(answer.logprob, rules_.prompt_tokens + generated());
+      answer.score = reached;
       keep(std::move(answer));
     }
   }
@@ -88,10 +86,14 @@ double BeamSearch::score(double logprob, std::size_t length) const {
   return logprob / std::pow(static_cast<double>(length), rules_.length_penalty);
 }
 
-// Behind those of its score, and never more than `width`.
+// Whether an answer of that score is among the best `width` so far: behind those of its own score.
+bool BeamSearch::is_kept(double score) const {
+  return ended_.size() < rules_.width || score > ended_.back().score;
+}
+
 void BeamSearch::keep(Answer answer) {
+  if (!is_kept(answer.score)) return;
   const auto place = std::ranges::upper_bound(ended_, answer.score, std::greater<>(), &Answer::score);
-  if (ended_.size() == rules_.width && place == ended_.end()) return;
   ended_.insert(place, std::move(answer));
   if (ended_.size() > rules_.width) ended_.pop_back();
 }

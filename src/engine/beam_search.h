@@ -13,7 +13,7 @@
 //
 // A function of what is offered alone. It knows tokens, not who computes them: a beam is a number, the engine
 // says which sequence holds its keys and values. Thread rule: one owner. Cost: advance() is
-// O(n log n) for n = width * candidates(), besides copying the answers.
+// O(n log n) for n = width * candidates(), besides copying the answers that stay.
 #pragma once
 
 #include <cstddef>
@@ -25,6 +25,7 @@
 #include "base/ids.h"
 #include "engine/request.h"
 #include "sampling/logprobs.h"
+#include "sampling/token_set.h"
 
 namespace folio::engine {
 
@@ -36,7 +37,7 @@ class BeamSearch {
     std::size_t answer_tokens;   // at most
     std::size_t min_tokens = 0;  // before these nothing ends
     double length_penalty = 1;
-    std::vector<TokenId> end_tokens;
+    sampling::TokenSet end_tokens;
     std::optional<std::uint32_t> logprobs;  // to report of each token: so many of the most likely ones
   };
   struct Answer {
@@ -86,10 +87,11 @@ class BeamSearch {
   };
 
   std::vector<Candidate> ranked_candidates() const;
-  bool ends(TokenId token) const;
+  bool ends(TokenId token) const { return rules_.end_tokens.contains(token); }
   std::size_t generated() const { return beams_.front().answer.tokens.size(); }
   Answer extended(const Candidate& candidate) const;
   double score(double logprob, std::size_t length) const;
+  bool is_kept(double score) const;
   void keep(Answer answer);
 
   Rules rules_;

@@ -13,7 +13,6 @@
 #include "engine/engine.h"
 
 namespace folio::engine {
-
 Status Engine::check_beams(const GenerationRequest& request) const {
   const sampling::SamplingParams& s = request.sampling;
   const auto refuse = [](const char* field, const char* instead) {
@@ -28,6 +27,9 @@ Status Engine::check_beams(const GenerationRequest& request) const {
     return refuse("logit_bias, allowed_token_ids or bad_words",
                   "it ranks answers by the model's own log-probabilities");
   if (!request.stop.empty()) return refuse("stop texts", "give stop_token_ids");
+  if (request.sampling.stop_token_ids.size() > kMaxBeamStops)
+    return fail(ErrorKind::kInvalid, "stop_token_ids names {} tokens, but a beam search takes at most {}",
+                request.sampling.stop_token_ids.size(), kMaxBeamStops);
   const std::size_t candidates = make_beams(request)->search.candidates();
   if (candidates > config().vocab)
     return fail(ErrorKind::kInvalid,
@@ -44,8 +46,11 @@ std::shared_ptr<BeamGroup> Engine::make_beams(const GenerationRequest& request) 
                           .length_penalty = request.beams->length_penalty,
                           .end_tokens = request.sampling.stop_token_ids,
                           .logprobs = request.logprobs};
-  if (request.end_tokens == EndTokens::kStop)
-    rules.end_tokens.insert(rules.end_tokens.end(), end_tokens_.begin(), end_tokens_.end());
+  if (request.end_tokens == EndTokens::kStop) {
+    std::vector<TokenId> ends(rules.end_tokens.begin(), rules.end_tokens.end());
+    ends.insert(ends.end(), end_tokens_.begin(), end_tokens_.end());
+    rules.end_tokens = std::move(ends);
+  }
   return std::make_shared<BeamGroup>(BeamGroup{.search = BeamSearch(std::move(rules)), .holders = {}});
 }
 

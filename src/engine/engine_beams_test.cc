@@ -136,7 +136,7 @@ TEST(Beams, AreThoseOfASearchOverRecomputedLogits) {
         request.beams->length_penalty = length_penalty;
         request.logprobs = 0;
         if (stops) request.sampling.stop_token_ids = kEnds;
-        const auto expected = plain_search.run(request, request.sampling.stop_token_ids);
+        const auto expected = plain_search.run(request, stops ? kEnds : std::vector<TokenId>());
         const auto answers = search(*engine, request);
         EXPECT_EQ(answers, expected) << width << " beams, length penalty " << length_penalty;
         for (const Answer& answer : answers) ended += answer.reason == FinishReason::kStop ? 1 : 0;
@@ -267,7 +267,9 @@ TEST(Beams, RefuseWhatChangesATokensRank) {
   EXPECT_THAT(message([](R& r) { r.beams->length_penalty = 11; }), testing::HasSubstr("-10 to 10"));
   EXPECT_THAT(message([](R& r) {
                 r.choices = 8;
-                for (int i = 0; i < 505; ++i) r.sampling.stop_token_ids.push_back(TokenId{i});
+                std::vector<TokenId> stops;
+                for (int i = 0; i < 505; ++i) stops.push_back(TokenId{i});
+                r.sampling.stop_token_ids = stops;
               }),
               testing::HasSubstr("lower n"));
   EXPECT_EQ(message([](R&) {}), "accepted");

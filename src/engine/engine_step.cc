@@ -195,10 +195,9 @@ void Engine::append_token(Sequence& s, TokenId token, const sampling::Logprobs* 
   if (s.generated() == 0) s.first_token_ms = parts_.time->now_ms();
   s.tokens.push_back(token);
   s.history.add_output(token);
-  const auto& stops = s.request.sampling.stop_token_ids;
   const bool ends =
       (s.request.end_tokens == EndTokens::kStop && parts_.tokenizer.is_end_of_generation(token)) ||
-      std::ranges::find(stops, token) != stops.end();
+      s.request.sampling.stop_token_ids.contains(token);
   s.stream->put(ends ? std::string() : s.stop.push(s.detokenizer.push(token)), token, logprobs);
   if (ends || s.stop.found())
     finish(s, FinishReason::kStop);

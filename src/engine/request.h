@@ -16,6 +16,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/shared_list.h"
 #include "sampling/logprobs.h"
 #include "sampling/sampling_params.h"
 #include "text/detokenizer.h"
@@ -43,6 +44,10 @@ struct BeamOptions {
   double length_penalty = 1;  // [-10, 10]; above 0 longer answers are preferred, below 0 shorter ones
 };
 
+// Tokens that end an answer, besides the model's own: a beam search looks at as many more of the next tokens,
+// of every beam in every step.
+inline constexpr std::size_t kMaxBeamStops = 1024;
+
 inline constexpr std::size_t kNoHidden = std::numeric_limits<std::size_t>::max();
 inline constexpr std::size_t kNoLogits = std::numeric_limits<std::size_t>::max();
 
@@ -52,7 +57,7 @@ struct GenerationRequest {
   // Tokens to generate at most; what the context leaves if that is less. 0: only compute the prompt (see
   // on_logits).
   std::size_t max_tokens = std::numeric_limits<std::size_t>::max();
-  std::vector<std::string> stop;  // texts that end the answer and are not part of it; none may be empty
+  SharedList<std::string> stop;  // texts that end the answer and are not part of it; none may be empty
   EndTokens end_tokens = EndTokens::kStop;
   // Does the answer's text begin anew, or go on with the prompt's last word?
   text::TextStart text_start = text::TextStart::kFresh;

@@ -3,7 +3,9 @@
 
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
+
+#include "base/shared_list.h"
 
 namespace folio::engine {
 
@@ -13,7 +15,7 @@ namespace folio::engine {
 class StopMatcher {
  public:
   // Requires: no stop text is empty.
-  explicit StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {}
+  explicit StopMatcher(SharedList<std::string> stops) : stops_(std::move(stops)) {}
 
   [[nodiscard]] std::string push(std::string_view text);
   // The end of the text: what was held back.
@@ -23,7 +25,7 @@ class StopMatcher {
  private:
   std::size_t held_bytes() const;
 
-  std::vector<std::string> stops_;
+  SharedList<std::string> stops_;
   std::string pending_;
   bool found_ = false;
 };

@@ -1,5 +1,6 @@
 #include "platform/memory.h"
 
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -83,6 +84,15 @@ std::vector<TaggedBytes> arena_bytes() {
 std::size_t resident_bytes() { return kib("/proc/self/status", "VmRSS:"); }
 std::size_t peak_resident_bytes() { return kib("/proc/self/status", "VmHWM:"); }
 std::size_t huge_page_bytes() { return kib("/proc/self/smaps_rollup", "AnonHugePages:"); }
+
+void release_freed_memory() { malloc_trim(0); }
+
+// Setting either stops glibc from raising both with the sizes that it sees.
+void keep_no_large_blocks() {
+  constexpr int kLargeBlock = 1 << 18, kKeptAtTop = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+  mallopt(M_TRIM_THRESHOLD, kKeptAtTop);
+}
 
 std::string huge_page_mode() {
   std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");  // "always [madvise] never"

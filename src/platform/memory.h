@@ -52,6 +52,10 @@ std::size_t peak_resident_bytes();  // the most it ever was (VmHWM)
 std::size_t huge_page_bytes();      // of it, in transparent huge pages now (AnonHugePages); 0 where unknown
 // Whether the system gives huge pages to arenas: "always" and "madvise" do, "never" does not; empty: unknown.
 std::string huge_page_mode();
+// Gives the system back what was freed, as far as the heap can. Cost: some milliseconds after gigabytes.
+void release_freed_memory();
+// From here on large blocks go back to the system as soon as they are freed. Call once, at start.
+void keep_no_large_blocks();
 // What may still be allocated: the least that any of memory_bounds() leaves.
 std::size_t available_bytes();
 

@@ -47,7 +47,7 @@ Result<TokenId> Sampler::sample(std::span<const float> logits, const SamplingPar
   if (params.has_penalties()) penalise(params, row.history);
   const float largest = largest_of(scores_);
   if (largest == -kInfinity)
-    return fail(ErrorKind::kInvalid,
+    return fail(params.has_rules() ? ErrorKind::kUnsupported : ErrorKind::kInvalid,
                 "no token is left to choose from: every logit is -infinity, or every token forbidden");
   if (params.temperature == 0.0F)
     return static_cast<TokenId>(std::ranges::find(scores_, largest) - scores_.begin());
@@ -75,7 +75,7 @@ void Sampler::apply_rules(const SamplingParams& params, const Row& row) {
   }
 }
 
-void Sampler::allow_only(std::span<const TokenId> tokens) {
+void Sampler::allow_only(const TokenSet& tokens) {
   candidates_.clear();
   for (TokenId token : tokens) {
     const auto at = static_cast<std::size_t>(raw(token));

@@ -49,7 +49,7 @@ class Sampler {
   explicit Sampler(std::size_t vocabulary_size);
 
   // Errors: kInvalid when the row holds NaN or +infinity, or nothing but -infinity (-infinity excludes a
-  // token). Requires: params.validate(); 0 < logits.size() <= vocabulary_size; history tokens outside the row
+  // token); kUnsupported when the parameters' rules leave no token. Requires: params.validate(); 0 < logits.size() <= vocabulary_size; history tokens outside the row
   // are ignored.
   [[nodiscard]] Result<TokenId> sample(std::span<const float> logits, const SamplingParams& params,
                                        const Row& row);
@@ -80,7 +80,7 @@ class Sampler {
   }
 
   void apply_rules(const SamplingParams& params, const Row& row);
-  void allow_only(std::span<const TokenId> tokens);
+  void allow_only(const TokenSet& tokens);
   void forbid(TokenId token);
   void penalise(const SamplingParams& params, const TokenHistory& history);
   Cut find_cut(const SamplingParams& params);

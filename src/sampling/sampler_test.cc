@@ -16,7 +16,7 @@ namespace folio::sampling {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr SamplingParams kGreedy{.temperature = 0};
+const SamplingParams kGreedy{.temperature = 0};
 
 TokenId token(std::size_t id) { return static_cast<TokenId>(id); }
 

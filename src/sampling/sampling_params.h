@@ -8,6 +8,8 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/shared_list.h"
+#include "sampling/token_set.h"
 
 namespace folio::sampling {
 
@@ -30,11 +32,12 @@ struct SamplingParams {
   float frequency_penalty = 0.0F;   // [-2, 2]; taken off per occurrence in the output
   float presence_penalty = 0.0F;    // [-2, 2]; taken off once if in the output
   std::uint64_t seed = 0;
-  std::vector<LogitBias> logit_bias;
-  std::vector<TokenId> allowed_token_ids;       // nothing else is ever chosen; empty: no such limit
-  std::vector<std::vector<TokenId>> bad_words;  // runs of tokens that the output never contains
-  std::size_t min_tokens = 0;                   // before these no token that ends the answer is chosen
-  std::vector<TokenId> stop_token_ids;          // end the answer, besides the model's own end tokens
+  // What a client may send long lists of: copies of the parameters share them.
+  SharedList<LogitBias> logit_bias;
+  TokenSet allowed_token_ids;                  // nothing else is ever chosen; empty: no such limit
+  SharedList<std::vector<TokenId>> bad_words;  // runs of tokens that the output never contains
+  std::size_t min_tokens = 0;                  // before these no token that ends the answer is chosen
+  TokenSet stop_token_ids;                     // end the answer, besides the model's own end tokens
 
   // Errors: kInvalid naming the first field outside its range (NaN is outside every range), the range and the
   // value.

@@ -130,14 +130,15 @@ void Scheduler::plan_turns(SequenceBlocks& blocks) {
 }
 
 Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
-  const bool has_place = has_seats(waiting_[at]) || may_preempt(waiting_[at]);
+  const bool has_place = has_seats(waiting_[at]) || victim_for(waiting_[at]);
   waiting_[at].awaits = has_place ? blocks.producer_of(waiting_[at].spec.id) : std::nullopt;
   if (!has_place) return Admission::kNoRoom;
   if (waiting_[at].awaits) return Admission::kPassedOver;
   Entry entry = waiting_[at];
   while (!has_seats(entry)) {
-    if (!may_preempt(entry)) return Admission::kNoRoom;
-    preempt_last(blocks);
+    const auto victim = victim_for(entry);
+    if (!victim) return Admission::kNoRoom;
+    preempt(*victim, blocks);
   }
   for (;;) {
     const Opening opening = blocks.open(entry.spec.id, spare_blocks(blocks));
@@ -146,8 +147,9 @@ Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
       break;
     }
     FOLIO_CHECK(!running_.empty(), "a sequence that the whole pool cannot hold was accepted");
-    if (!may_preempt(entry)) return Admission::kNoRoom;
-    preempt_last(blocks);
+    const auto victim = victim_for(entry);
+    if (!victim) return Admission::kNoRoom;
+    preempt(*victim, blocks);
   }
   waiting_.erase(find_in(waiting_, entry.spec.id));
   entry.charged = std::max(entry.charged, entry.computed);
@@ -157,9 +159,35 @@ Scheduler::Admission Scheduler::admit(std::size_t at, SequenceBlocks& blocks) {
   return Admission::kDone;
 }
 
-bool Scheduler::may_preempt(const Entry& entry) const {
-  return options_.policy == Policy::kPriority && options_.fairness == Fairness::kNone && !running_.empty() &&
-         entry.before(running_.back());
+// Which running one makes room for one that waits, if any does.
+std::optional<std::size_t> Scheduler::victim_for(const Entry& entry) const {
+  if (running_.empty()) return std::nullopt;
+  if (options_.fairness == Fairness::kTenants) return unfairly_seated(entry);
+  if (options_.policy != Policy::kPriority || !entry.before(running_.back())) return std::nullopt;
+  return running_.size() - 1;
+}
+
+// The last of the tenant with the most seats, if it keeps its share without it, for one whose tenant keeps
+// within its own: whoever came that way is no victim in turn, and the first in rank never is.
+std::optional<std::size_t> Scheduler::unfairly_seated(const Entry& entry) const {
+  const std::size_t share = std::max<std::size_t>(1, options_.max_num_seqs / tenants_.at_work());
+  if (seats_of(entry.spec.tenant) + entry.spec.seats > share) return std::nullopt;
+  std::optional<std::size_t> victim;
+  std::size_t most = share;
+  for (std::size_t at = running_.size(); at-- > 0;) {
+    const std::size_t seats = seats_of(running_[at].spec.tenant);
+    if (seats <= most || seats - running_[at].spec.seats < share) continue;
+    most = seats;
+    victim = at;
+  }
+  return victim;
+}
+
+std::size_t Scheduler::seats_of(std::uint64_t tenant) const {
+  std::size_t seats = 0;
+  for (const Entry& entry : running_)
+    if (entry.spec.tenant == tenant) seats += entry.spec.seats;
+  return seats;
 }
 
 bool Scheduler::has_seats(const Entry& entry) const {
@@ -221,9 +249,9 @@ bool Scheduler::make_room(std::size_t at, std::size_t& end, SequenceBlocks& bloc
   return true;
 }
 
-void Scheduler::preempt_last(SequenceBlocks& blocks) {
-  Entry victim = running_.back();
-  running_.pop_back();
+void Scheduler::preempt(std::size_t at, SequenceBlocks& blocks) {
+  Entry victim = running_[at];
+  running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(at));
   drop_item(victim.spec.id);
   blocks.preempt(victim.spec.id);
   victim.computed = 0;

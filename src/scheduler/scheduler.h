@@ -20,7 +20,9 @@
 // before, and then whoever waited computes the rest).
 // That is why nobody starves: under fcfs a request waits at most for the steps that those before it need;
 // under priority at most (p - q) * kAgingMs of later arrivals of priority q come before it; tenants, with
-// fair sharing, come by their service, and who waits is not charged.
+// fair sharing, come by their service, and who waits is not charged. A tenant that holds more than its share of
+// the seats (all of them, divided by the tenants at work) gives up the last ones to a tenant that needs no more
+// than its own: so nobody waits for others' long answers to end.
 //
 // A plan is a function of the calls made so far, their arguments, the answers of SequenceBlocks and the rates
 // of the cost: no clock, no random number, no address decides anything.
@@ -114,14 +116,17 @@ class Scheduler {
   bool somebody_needs_room() const;
   enum class Admission { kDone, kPassedOver, kNoRoom };
   Admission admit(std::size_t at, SequenceBlocks& blocks);
-  bool may_preempt(const Entry& entry) const;
+  std::optional<std::size_t> victim_for(const Entry& entry) const;
+  std::optional<std::size_t> unfairly_seated(const Entry& entry) const;
+  std::size_t seats_of(std::uint64_t tenant) const;
   bool has_seats(const Entry& entry) const;
   std::size_t spare_blocks(const SequenceBlocks& blocks) const;
 
   std::size_t wanted_end(const Entry& entry, Kind kind) const;
   void give_rows(std::size_t at, Kind kind, SequenceBlocks& blocks);
   bool make_room(std::size_t at, std::size_t& end, SequenceBlocks& blocks);
-  void preempt_last(SequenceBlocks& blocks);
+  void preempt(std::size_t at, SequenceBlocks& blocks);
+  void preempt_last(SequenceBlocks& blocks) { preempt(running_.size() - 1, blocks); }
   void drop_item(SequenceId id);
   void charge(Entry& entry, std::size_t end);
   static std::size_t insert(std::vector<Entry>& entries, const Entry& entry);

@@ -191,6 +191,41 @@ TEST(Scheduler, AFloodOfOneTenantDoesNotDelayAnother) {
   EXPECT_GT(steps_until_done(Fairness::kNone), 60);     // all fifty first
 }
 
+TEST(Scheduler, LongAnswersInAllSeatsDoNotDelayAnotherTenant) {
+  const auto steps_until_done = [](Fairness fairness) {
+    Lives lives({.max_num_seqs = 4, .max_num_batched_tokens = 64, .fairness = fairness}, 1000);
+    for (std::uint64_t i = 1; i <= 8; ++i) lives.arrive({.id = id(i), .known = 10, .tenant = 1}, 500);
+    for (int i = 0; i < 20; ++i) lives.step();
+    lives.arrive({.id = id(99), .known = 10, .tenant = 2}, 4);
+    int steps = 0;
+    for (; lives.lives_.contains(id(99)); ++steps) {
+      lives.step();
+      EXPECT_TRUE(lives.scheduler_.runs(id(1))) << "the first in rank keeps its seat";
+    }
+    return steps;
+  };
+  EXPECT_LE(steps_until_done(Fairness::kTenants), 5);
+  EXPECT_GT(steps_until_done(Fairness::kNone), 400);
+}
+
+TEST(Scheduler, ATenantIsAskedForNoSeatOfItsShare) {
+  Lives lives({.max_num_seqs = 4, .max_num_batched_tokens = 64, .fairness = Fairness::kTenants}, 1000);
+  for (std::uint64_t i = 1; i <= 4; ++i) lives.arrive({.id = id(i), .known = 10, .tenant = 1}, 500);
+  for (std::uint64_t i = 11; i <= 16; ++i) lives.arrive({.id = id(i), .known = 10, .tenant = 2}, 500);
+  for (int i = 0; i < 100; ++i) lives.step();
+  std::map<std::uint64_t, int> seats;
+  for (const auto& [sequence, life] : lives.lives_) seats[life.spec.tenant] += lives.scheduler_.runs(sequence);
+  EXPECT_EQ(seats, (std::map<std::uint64_t, int>{{1, 2}, {2, 2}}));
+  EXPECT_LE(lives.scheduler_.preemptions(), 2u) << "nobody takes a seat back";
+
+  Lives wide({.max_num_seqs = 4, .max_num_batched_tokens = 64, .fairness = Fairness::kTenants}, 1000);
+  wide.arrive({.id = id(1), .known = 300, .tenant = 1, .seats = 4}, 4);
+  for (int i = 0; i < 2; ++i) wide.step();
+  wide.arrive({.id = id(2), .known = 10, .tenant = 2}, 4);
+  wide.step();
+  EXPECT_TRUE(wide.scheduler_.runs(id(1))) << "a prompt for many answers is computed to its end";
+}
+
 TEST(Scheduler, TenantsOfEqualDemandAreServedEqually) {
   Lives lives({.max_num_seqs = 4, .max_num_batched_tokens = 16, .fairness = Fairness::kTenants}, 64);
   std::map<std::uint64_t, std::size_t> served;

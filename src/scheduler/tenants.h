@@ -23,6 +23,10 @@ class TenantService {
   void leave(std::uint64_t tenant);
   // Requires: entered.
   void charge(std::uint64_t tenant, std::size_t tokens) { find(tenant)->served += tokens; }
+  std::size_t at_work() const {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(tenants_, [](const Tenant& tenant) { return tenant.sequences > 0; }));
+  }
   std::uint64_t served(std::uint64_t tenant) const { return find(tenant)->served; }
 
  private:

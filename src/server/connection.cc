@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <boost/asio/post.hpp>
+#include <boost/beast/http/field.hpp>
 #include <ctime>
 #include <utility>
+
+#include "server/target.h"
 
 namespace folio::server {
 namespace {
@@ -13,6 +16,8 @@ namespace http = boost::beast::http;
 
 constexpr double kLingerS = 2;                    // for a refused client to read why
 constexpr std::size_t kKeptOutputBytes = 16'384;  // of a written answer's buffer
+constexpr auto kEndWatch = std::chrono::milliseconds(250);
+constexpr std::size_t kAllHeadersBytes = std::size_t{32} << 20;  // of what is read of all requests' headers
 
 std::string http_date() {
   const std::time_t now = std::time(nullptr);
@@ -26,56 +31,63 @@ std::string text_of(boost::beast::string_view text) { return {text.data(), text.
 
 }  // namespace
 
-Connection::Connection(Socket socket, ConnectionPool& pool)
-    : socket_(std::move(socket)), pool_(pool), timer_(socket_.get_executor()) {
-  ErrorCode ignored;
-  socket_.non_blocking(true, ignored);
+ConnectionPool::ConnectionPool(const HttpLimits& within, Handler& who)
+    : limits(within),
+      handler(who),
+      bodies(std::make_shared<ByteBudget>(within.all_bodies_bytes, kFreeBodyBytes)),
+      headers(std::make_shared<ByteBudget>(kAllHeadersBytes, kFreeHeaderBytes)) {}
+
+std::string ConnectionPool::why_full(const std::string& address) const {
+  if (open.size() >= limits.connections)
+    return fmt::format("{} connections are open, as many as --max-connections allows; try again later",
+                       limits.connections);
+  const auto same = by_address.find(address);
+  if (same == by_address.end() || same->second < limits.connections_per_address) return {};
+  return fmt::format(
+      "{} connections from {} are open, as many as --max-connections-per-address allows; try again later",
+      same->second, address);
 }
+
+void ConnectionPool::add(const std::shared_ptr<Connection>& connection) {
+  open.insert(connection);
+  if (!connection->address().empty()) ++by_address[connection->address()];
+}
+
+void ConnectionPool::remove(const std::shared_ptr<Connection>& connection) {
+  if (open.erase(connection) == 0) return;
+  const auto same = by_address.find(connection->address());
+  if (same != by_address.end() && --same->second == 0) by_address.erase(same);
+}
+
+Connection::Connection(std::unique_ptr<ByteStream> stream, asio::io_context& io, ConnectionPool& pool)
+    : stream_(std::move(stream)),
+      io_(io),
+      pool_(pool),
+      address_(stream_->peer()),
+      timer_(io),
+      end_watch_(io),
+      input_share_(pool.headers) {}
 
 void Connection::start() {
-  if (!pool_.tls) return wait_for_request();
-  tls_ = pool_.tls->open(socket_.native_handle());
   phase_ = Phase::kGreeting;
-  if (!tls_) return close();
   set_timer(pool_.limits.request_s);
-  wait_for_input();
+  greet();
 }
 
-// ---- the socket
-
-Moved Connection::receive(std::span<char> into) {
-  if (tls_) return tls_->receive(into);
-  ErrorCode error;
-  const std::size_t bytes = socket_.read_some(asio::buffer(into.data(), into.size()), error);
-  if (!error) return {.flow = Flow::kMoved, .bytes = bytes};
-  if (error == asio::error::would_block || error == asio::error::try_again)
-    return {.flow = Flow::kWantsInput};
-  return {.flow = error == asio::error::eof ? Flow::kEnded : Flow::kBroken};
-}
-
-Moved Connection::transmit(std::string_view bytes) {
-  if (tls_) return tls_->send(bytes);
-  ErrorCode error;
-  const std::size_t sent = socket_.write_some(asio::buffer(bytes.data(), bytes.size()), error);
-  if (!error) return {.flow = Flow::kMoved, .bytes = sent};
-  const bool full = error == asio::error::would_block || error == asio::error::try_again;
-  return {.flow = full ? Flow::kWantsOutput : Flow::kBroken};
-}
+// ---- the stream
 
 // One wait at a time; on_input() looks at what it means.
 void Connection::wait_for_input() {
   if (std::exchange(watching_, true)) return;
-  socket_.async_wait(Socket::wait_read, [self = shared_from_this()](ErrorCode error) {
+  stream_->wait(ByteStream::Ready::kInput, [self = shared_from_this()] {
     self->watching_ = false;
-    if (!error) self->on_input();
+    self->on_input();
   });
 }
 
 void Connection::wait_for_output() {
   if (std::exchange(write_is_due_, true)) return;
-  socket_.async_wait(Socket::wait_write, [self = shared_from_this()](ErrorCode error) {
-    if (!error) self->on_output();
-  });
+  stream_->wait(ByteStream::Ready::kOutput, [self = shared_from_this()] { self->on_output(); });
 }
 
 void Connection::on_output() {
@@ -108,7 +120,7 @@ void Connection::on_input() {
 }
 
 void Connection::greet() {
-  switch (tls_->handshake()) {
+  switch (stream_->greet()) {
     case Flow::kMoved:
       return wait_for_request();
     case Flow::kWantsInput:
@@ -116,7 +128,6 @@ void Connection::greet() {
     case Flow::kWantsOutput:
       return unstick_input();
     case Flow::kPlainHttp:
-      tls_.reset();
       return refuse(400, "this port takes TLS only: use https:// instead of http://");
     default:
       return close();
@@ -128,8 +139,12 @@ void Connection::greet() {
 void Connection::wait_for_request() {
   phase_ = Phase::kWaiting;
   parser_.reset();
+  request_ = {};
+  begun_ = false;
+  skip_blank_lines();
   if (input_.size() > 0) return begin_request();
   input_ = {};
+  input_share_.resize(0);
   if (input_ended_) return close();
   set_timer(pool_.limits.idle_s);
   wait_for_input();
@@ -139,6 +154,7 @@ void Connection::begin_request() {
   phase_ = Phase::kReading;
   set_timer(pool_.limits.request_s);
   header_is_read_ = false;
+  request_.share = ByteShare(pool_.bodies);
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(pool_.limits.header_bytes));
   parser_->body_limit(pool_.limits.body_bytes);
@@ -152,6 +168,7 @@ void Connection::read() {
 
 // False: what is there is not enough.
 bool Connection::parse_more() {
+  skip_blank_lines();
   if (input_.size() == 0) return false;
   ErrorCode error;
   const std::size_t used = parser_->put(input_.data(), error);
@@ -160,12 +177,7 @@ bool Connection::parse_more() {
     on_read_error(error);
     return true;
   }
-  hold_body(parser_->get().body().size());
-  if (pool_.body_bytes > pool_.limits.all_body_bytes()) {
-    refuse(429, fmt::format("the requests under way have {} bytes of bodies already; try again later",
-                            pool_.limits.all_body_bytes()));
-    return true;
-  }
+  if (header_is_read_ && !count_body()) return true;
   if (!header_is_read_ && parser_->is_header_done()) {
     header_is_read_ = true;
     on_header();
@@ -179,10 +191,23 @@ bool Connection::parse_more() {
   return true;
 }
 
-// False: nothing came yet.
+// Before a request (RFC 9112, 2.2).
+void Connection::skip_blank_lines() {
+  while (!begun_ && input_.size() > 0) {
+    const char next = *static_cast<const char*>(input_.data().data());
+    begun_ = next != '\r' && next != '\n';
+    if (!begun_) input_.consume(1);
+  }
+}
+
+// False: nothing came yet, or the connection has ended.
 bool Connection::read_more() {
   const auto room = input_.prepare(kTlsRecordBytes);
-  const Moved moved = receive({static_cast<char*>(room.data()), room.size()});
+  if (!input_share_.resize(input_.capacity())) {
+    refuse(503, "the headers of all requests take too much memory; try again later");
+    return false;
+  }
+  const Moved moved = stream_->receive({static_cast<char*>(room.data()), room.size()});
   switch (moved.flow) {
     case Flow::kMoved:
       input_.commit(moved.bytes);
@@ -204,21 +229,93 @@ void Connection::on_header() {
   http_1_1_ = head.version() >= 11;
   keep_alive_ = parser_->keep_alive();
   parser_->eager(true);
+  if (!check_framing() || !read_head()) return;
+  Admission admission = pool_.handler.admit(request_);
+  if (admission.refusal) {
+    keep_alive_ = keep_alive_ && parser_->is_done();  // a body is not read to its end
+    begin_answer();
+    return respond(std::move(*admission.refusal));
+  }
+  body_limit_ = std::min(admission.body_bytes, pool_.limits.body_bytes);
+  if (!expect_body()) return;
+  if (parser_->is_done()) dispatch();
+}
+
+// What says where a request ends says it once, and in one way; so does what says for whom it is. Whoever is
+// between may have understood the rest differently. False: refused.
+bool Connection::check_framing() {
+  const auto& head = parser_->get();
+  const std::size_t hosts = head.count(http::field::host), codings = head.count(http::field::transfer_encoding);
+  if (hosts > 1 || (http_1_1_ && hosts == 0)) {
+    refuse(400, fmt::format("a request has one header 'Host', not {}", hosts == 0 ? "none" : "several"));
+  } else if (codings > 0 && (!http_1_1_ || head.count(http::field::content_length) > 0)) {
+    refuse(400, "the header 'Transfer-Encoding' is for HTTP/1.1, and without 'Content-Length'");
+  } else if (codings > 1 ||
+             (codings == 1 && !boost::beast::iequals(head[http::field::transfer_encoding], "chunked"))) {
+    refuse(501, "the header 'Transfer-Encoding' may only say chunked, once");
+  } else {
+    return true;
+  }
+  return false;
+}
+
+// False: refused.
+bool Connection::read_head() {
+  const auto& head = parser_->get();
+  auto target = parse_target({head.target().data(), head.target().size()});
+  if (!target) {
+    refuse(400, "the request's target is neither a path nor a URL, or it holds a malformed escape");
+    return false;
+  }
+  request_.method = text_of(head.method_string());
+  request_.path = std::move(target->path);
+  for (const auto& field : head)
+    request_.headers.push_back({text_of(field.name_string()), text_of(field.value())});
+  const std::string* host = request_.find("host");
+  request_.host = !target->authority.empty() ? std::move(target->authority) : host ? *host : std::string();
+  head_only_ = request_.method == "HEAD";
+  return true;
+}
+
+// False: refused.
+bool Connection::expect_body() {
+  const auto& head = parser_->get();
+  if (parser_->content_length().value_or(0) > body_limit_) {
+    on_read_error(http::error::body_limit);
+    return false;
+  }
   if (const auto expect = head.find(http::field::expect); expect != head.end()) {
-    if (!boost::beast::iequals(expect->value(), "100-continue"))
-      return refuse(417, "the header 'Expect' may only say 100-continue");
-    if (parser_->content_length().value_or(0) > pool_.limits.body_bytes)
-      return on_read_error(http::error::body_limit);
+    if (!boost::beast::iequals(expect->value(), "100-continue")) {
+      refuse(417, "the header 'Expect' may only say 100-continue");
+      return false;
+    }
     out_ += "HTTP/1.1 100 Continue\r\n\r\n";
     flush();
   }
-  if (parser_->is_done()) dispatch();
+  return true;
+}
+
+// False: refused, since this body, or all of them, are too long.
+bool Connection::count_body() {
+  const std::string& body = parser_->get().body();
+  if (body.size() > body_limit_) {
+    on_read_error(http::error::body_limit);
+  } else if (!request_.share.resize(body.capacity())) {
+    refuse(429, fmt::format("the bodies of all requests take more than {} bytes together; try again later, or "
+                            "raise --max-all-request-bytes",
+                            pool_.bodies->most()));
+  } else {
+    return true;
+  }
+  return false;
 }
 
 void Connection::on_read_error(ErrorCode error) {
   if (error == http::error::header_limit)
     return refuse(431,
                   fmt::format("the request's header is longer than {} bytes", pool_.limits.header_bytes));
+  if (error == http::error::body_limit && header_is_read_ && body_limit_ < pool_.limits.body_bytes)
+    return refuse(413, fmt::format("this request may have a body of {} bytes at most", body_limit_));
   if (error == http::error::body_limit)
     return refuse(413, fmt::format("the request's body is longer than {} bytes; folio serve "
                                    "--max-request-bytes raises the limit",
@@ -226,44 +323,52 @@ void Connection::on_read_error(ErrorCode error) {
   return refuse(400, fmt::format("this is no HTTP/1.1 request: {}", error.message()));
 }
 
-void Connection::hold_body(std::size_t bytes) {
-  pool_.body_bytes += bytes - body_bytes_;
-  body_bytes_ = bytes;
+void Connection::begin_answer() {
+  phase_ = Phase::kAnswering;
+  stop_timer();
+  streaming_ = answered_ = false;
+  ++pool_.exchanges;
 }
 
 void Connection::dispatch() {
-  phase_ = Phase::kAnswering;
-  stop_timer();
-  auto message = parser_->release();
+  begin_answer();
+  request_.body = std::move(parser_->get().body());
   parser_.reset();
-  HttpRequest request{.method = text_of(message.method_string()),
-                      .path = text_of(message.target()),
-                      .headers = {},
-                      .body = std::move(message.body())};
-  request.path.resize(std::min(request.path.size(), request.path.find('?')));
-  for (const auto& field : message)
-    request.headers.push_back({text_of(field.name_string()), text_of(field.value())});
-  head_only_ = request.method == "HEAD";
-  streaming_ = answered_ = false;
-  ++pool_.exchanges;
   if (input_.size() == 0) {
     input_ = {};
+    input_share_.resize(0);
     if (!input_ended_) wait_for_input();
+  } else {
+    watch_for_end();
   }
-  pool_.handler.handle(shared_from_this(), std::move(request));
+  pool_.handler.handle(shared_from_this(), std::move(request_));
 }
 
 // During an answer: the next request may come already; the end of the input may mean that the client is gone.
 void Connection::look_ahead() {
   if (input_.size() > 0) return;
   const auto room = input_.prepare(kTlsRecordBytes);
-  const Moved moved = receive({static_cast<char*>(room.data()), room.size()});
-  if (moved.flow == Flow::kMoved) return input_.commit(moved.bytes);
+  const Moved moved = stream_->receive({static_cast<char*>(room.data()), room.size()});
+  if (moved.flow == Flow::kMoved) {
+    input_.commit(moved.bytes);
+    return watch_for_end();
+  }
   input_ = {};
   if (moved.flow == Flow::kWantsInput) return wait_for_input();
   if (moved.flow == Flow::kWantsOutput) return unstick_input();
   if (moved.flow == Flow::kEnded) return on_input_end();
   if (moved.flow == Flow::kBroken) lose();
+}
+
+// While something of a next request is there, the input is not read on, and does not tell its end.
+void Connection::watch_for_end() {
+  if (input_ended_) return;
+  end_watch_.expires_after(kEndWatch);
+  end_watch_.async_wait([self = shared_from_this()](ErrorCode stopped) {
+    if (stopped || self->phase_ != Phase::kAnswering || self->input_.size() == 0) return;
+    if (self->stream_->input_has_ended()) return self->on_input_end();
+    self->watch_for_end();
+  });
 }
 
 // A client that has closed and one that only has nothing more to say look alike until something is sent: the
@@ -275,9 +380,7 @@ void Connection::on_input_end() {
     out_ += "HTTP/1.1 100 Continue\r\n\r\n";
   else
     send(":\n\n");
-  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](ErrorCode error) {
-    if (!error) self->lose();
-  });
+  stream_->wait(ByteStream::Ready::kError, [self = shared_from_this()] { self->lose(); });
   flush();
 }
 
@@ -333,7 +436,7 @@ void Connection::finish_answer() {
 // Writes soon, on the I/O thread and not from within whoever has something to say.
 void Connection::flush() {
   if (phase_ == Phase::kClosed || std::exchange(write_is_due_, true)) return;
-  asio::post(socket_.get_executor(), [self = shared_from_this()] { self->on_output(); });
+  asio::post(io_, [self = shared_from_this()] { self->on_output(); });
 }
 
 void Connection::write_out() {
@@ -346,7 +449,7 @@ void Connection::write_out() {
       std::swap(in_flight_, out_);
     }
     if (in_flight_.empty()) return on_all_written();
-    const Moved moved = transmit(std::string_view(in_flight_).substr(written_));
+    const Moved moved = stream_->send(std::string_view(in_flight_).substr(written_));
     if (moved.flow == Flow::kMoved) {
       written_ += moved.bytes;
       stall_is_timed_ = false;
@@ -364,7 +467,6 @@ void Connection::on_all_written() {
   if (phase_ != Phase::kAnswering || !answered_) return;
   answered_ = false;
   served_ = true;
-  hold_body(0);
   --pool_.exchanges;
   if (keep_alive_ && !pool_.closing) return wait_for_request();
   phase_ = Phase::kClosing;
@@ -376,9 +478,9 @@ void Connection::on_all_written() {
 
 void Connection::refuse(int status, std::string_view message) {
   keep_alive_ = false;
-  phase_ = Phase::kClosing;
+  request_ = {};
   parser_.reset();
-  hold_body(0);
+  phase_ = Phase::kClosing;
   const HttpResponse response = pool_.handler.protocol_error(status, message);
   queue_head(response, fmt::format("Content-Length: {}\r\n", response.body.size()));
   out_ += response.body;
@@ -388,19 +490,13 @@ void Connection::refuse(int status, std::string_view message) {
 
 // Closing a socket with unread input resets the connection, and the client may never read the answer.
 void Connection::linger() {
-  ErrorCode ignored;
-  if (tls_) tls_->say_goodbye();
-  socket_.shutdown(Socket::shutdown_send, ignored);
+  stream_->end_output();
   set_timer(kLingerS);
   discard_input();
 }
 
-// As it comes from the network: nobody reads it any more.
 void Connection::discard_input() {
-  char scratch[4096];
-  ErrorCode error;
-  socket_.read_some(asio::buffer(scratch), error);
-  if (error && error != asio::error::would_block && error != asio::error::try_again) return close();
+  if (!stream_->discard_input()) return close();
   wait_for_input();
 }
 
@@ -418,7 +514,7 @@ void Connection::stop_timer() {
 
 void Connection::on_timer() {
   if (phase_ == Phase::kClosed) return;
-  if (phase_ == Phase::kReading)
+  if (phase_ == Phase::kReading && begun_)
     return refuse(408, fmt::format("the request was not there within {} s", pool_.limits.request_s));
   if (phase_ == Phase::kAnswering) return lose();
   close();
@@ -431,9 +527,8 @@ void Connection::lose() {
 }
 
 void Connection::close_if_idle() {
-  ErrorCode error;
   // A request that is on its way already is answered.
-  if (phase_ == Phase::kWaiting && served_ && socket_.available(error) == 0) close();
+  if (phase_ == Phase::kWaiting && served_ && !stream_->has_input()) close();
 }
 
 void Connection::abort() { close(); }
@@ -442,14 +537,14 @@ void Connection::close() {
   if (phase_ == Phase::kClosed) return;
   const bool was_answering = phase_ == Phase::kAnswering;
   phase_ = Phase::kClosed;
-  hold_body(0);
   on_gone = nullptr;
   timer_.cancel();
-  ErrorCode ignored;
-  socket_.close(ignored);
+  end_watch_.cancel();
+  stream_->close();
+  request_ = {};
   if (was_answering) --pool_.exchanges;
   const auto self = shared_from_this();  // the pool may hold the last other one
-  pool_.open.erase(self);
+  pool_.remove(self);
   if (was_answering) pool_.tell_if_drained();
 }
 

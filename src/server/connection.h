@@ -1,29 +1,30 @@
-// One client's connection: requests one after the other, each answered before the next is read. Internal to
-// the two files that use Asio, of which it needs little: it waits until the socket is ready and then moves
-// bytes without blocking, itself or through TLS. Beast only parses.
+// One client's connection: requests one after the other, each answered before the next is read. It waits until
+// its stream is ready and then moves bytes without blocking; of Asio it needs timers and a queue. Beast only
+// parses.
+//
+// A request's head is looked at before its body is read (Handler::admit()); what is read of it, and the bodies
+// of all connections together, are bounded (ConnectionPool).
 #pragma once
 
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <cstddef>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
+#include "server/byte_budget.h"
+#include "server/byte_stream.h"
 #include "server/http.h"
 #include "server/http_server.h"
-#include "server/tls.h"
 
 namespace folio::server {
 
 namespace asio = boost::asio;
-using Socket = asio::generic::stream_protocol::socket;
 
 class Connection;
 
@@ -31,13 +32,19 @@ class Connection;
 struct ConnectionPool {
   HttpLimits limits;
   Handler& handler;
-  std::unique_ptr<TlsContext> tls;  // null: plain text
+  std::shared_ptr<ByteBudget> bodies, headers;
   std::unordered_set<std::shared_ptr<Connection>> open;
+  std::unordered_map<std::string, std::size_t> by_address;
   std::size_t exchanges = 0;
-  std::size_t body_bytes = 0;        // of all requests that are read or answered
   bool closing = false;              // no request after the one that is under way
   std::function<void()> on_drained;  // when closing and the last of them is answered
 
+  ConnectionPool(const HttpLimits& within, Handler& who);
+
+  // Why one more from there cannot be served; empty: it can.
+  std::string why_full(const std::string& address) const;
+  void add(const std::shared_ptr<Connection>& connection);
+  void remove(const std::shared_ptr<Connection>& connection);
   void tell_if_drained() {
     if (closing && exchanges == 0 && on_drained) on_drained();
   }
@@ -45,14 +52,41 @@ struct ConnectionPool {
 
 // greeting (with TLS) -> waiting (no byte of a request yet) -> reading -> answering -> waiting ... -> closing
 // -> closed
+// What Beast puts a body into: a text that grows with what has come, whatever length was announced.
+struct GrowingBody {
+  using value_type = std::string;
+  class reader {
+   public:
+    template <bool kIsRequest, typename Fields>
+    reader(boost::beast::http::header<kIsRequest, Fields>&, value_type& body) : body_(body) {}
+    void init(const boost::optional<std::uint64_t>&, boost::system::error_code& error) { error = {}; }
+    template <typename Buffers>
+    std::size_t put(const Buffers& buffers, boost::system::error_code& error) {
+      std::size_t bytes = 0;
+      for (auto at = asio::buffer_sequence_begin(buffers); at != asio::buffer_sequence_end(buffers); ++at) {
+        const asio::const_buffer piece = *at;
+        body_.append(static_cast<const char*>(piece.data()), piece.size());
+        bytes += piece.size();
+      }
+      error = {};
+      return bytes;
+    }
+    void finish(boost::system::error_code& error) { error = {}; }
+
+   private:
+    value_type& body_;
+  };
+};
+
 class Connection final : public Exchange, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Socket socket, ConnectionPool& pool);
+  Connection(std::unique_ptr<ByteStream> stream, asio::io_context& io, ConnectionPool& pool);
 
   void start();
   void refuse(int status, std::string_view message);  // instead of start(): an answer, then the end
   void close_if_idle();
   void abort();  // at once, telling nobody
+  const std::string& address() const { return address_; }
 
   void respond(HttpResponse response) override;
   void begin(HttpResponse head) override;
@@ -61,12 +95,9 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
 
  private:
   enum class Phase { kGreeting, kWaiting, kReading, kAnswering, kClosing, kClosed };
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
+  using Parser = boost::beast::http::request_parser<GrowingBody>;
   using ErrorCode = boost::system::error_code;
 
-  // The socket, with or without TLS.
-  Moved receive(std::span<char> into);
-  Moved transmit(std::string_view bytes);
   void wait_for_input();
   void wait_for_output();
   void unstick_input();
@@ -79,11 +110,17 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   void read();
   bool read_more();
   bool parse_more();
+  void skip_blank_lines();
   void on_header();
+  bool check_framing();
+  bool read_head();
+  bool expect_body();
+  bool count_body();
   void on_read_error(ErrorCode error);
-  void hold_body(std::size_t bytes);
+  void begin_answer();
   void dispatch();
   void look_ahead();
+  void watch_for_end();
   void on_input_end();
 
   void queue_head(const HttpResponse& response, std::string_view framing);
@@ -101,21 +138,25 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   void lose();  // the client is gone
   void close();
 
-  Socket socket_;
+  std::unique_ptr<ByteStream> stream_;
+  asio::io_context& io_;
   ConnectionPool& pool_;
-  std::unique_ptr<TlsSession> tls_;
-  asio::steady_timer timer_;
+  const std::string address_;
+  asio::steady_timer timer_, end_watch_;
   std::size_t timer_round_ = 0;  // of the wait that counts
   Phase phase_ = Phase::kWaiting;
   boost::beast::flat_buffer input_;
+  ByteShare input_share_;  // of what all headers may take
   std::optional<Parser> parser_;
+  HttpRequest request_;  // as far as it is read
+  std::size_t body_limit_ = 0;
   std::string out_, in_flight_;  // to be written, and being written from written_ on
   std::size_t written_ = 0;
-  std::size_t body_bytes_ = 0;   // its part of the pool's
   bool write_is_due_ = false;    // on_output() comes, soon or when the socket takes more
   bool watching_ = false;        // on_input() comes
   bool input_is_stuck_ = false;  // TLS must write before it reads on
   bool stall_is_timed_ = false;  // since the last byte that the client took
+  bool begun_ = false;  // something other than a blank line has come
   bool header_is_read_ = false;
   bool streaming_ = false;    // between begin() and end()
   bool chunked_ = false;      // how a stream is framed

@@ -30,7 +30,7 @@ api::Checked<api::Request> parse_tokenize(std::string_view body, TokenizeOptions
     json.erase(field);
   }
   const bool chat = json.contains("messages");
-  FOLIO_ASK(request, api::parse_request(chat ? api::kChat : api::kCompletions, api::to_text(json), {}));
+  FOLIO_ASK(request, api::read_request(chat ? api::kChat : api::kCompletions, json, {}));
   if (!chat && (request.prompts.size() != 1 || !std::holds_alternative<std::string>(request.prompts[0])))
     return api::refuse_field("prompt", "takes one text");
   return request;
@@ -46,7 +46,7 @@ api::Json sampling_json(const api::Request& request) {
                     {"repetition_penalty", s.repetition_penalty},
                     {"frequency_penalty", s.frequency_penalty},
                     {"presence_penalty", s.presence_penalty},
-                    {"stop", request.stop},
+                    {"stop", std::vector<std::string>(request.stop.begin(), request.stop.end())},
                     {"ignore_eos", request.ignore_eos}};
   json["seed"] = request.seed ? api::Json(*request.seed) : api::Json(nullptr);
   json["max_tokens"] = request.max_tokens ? api::Json(*request.max_tokens) : api::Json(nullptr);
@@ -133,10 +133,10 @@ Service::Body Service::tokenize_body(const Call& call) const {
   FOLIO_ASK_STATUS(api::check_model(served(), request.model));
   api::PreparedPrompt prompt;
   if (request.endpoint == api::kChat) {
-    FOLIO_ASK(encoded, api::encode_chat(served(), request));
+    FOLIO_ASK(encoded, api::encode_chat(served(&call), request));
     prompt = std::move(encoded);
   } else {
-    FOLIO_ASK(encoded, api::encode_prompt(served(), request, request.prompts[0]));
+    FOLIO_ASK(encoded, api::encode_prompt(served(&call), request, request.prompts[0]));
     prompt = std::move(encoded);
   }
   api::Json json = {{"count", prompt.tokens.size()},
@@ -176,7 +176,7 @@ Service::Body Service::detokenize_body(const Call& call) const {
 }
 
 Service::Body Service::render_body(const Call& call, api::Endpoint endpoint) const {
-  FOLIO_ASK(made, api::prepare_body(served(), endpoint, call.request.body));
+  FOLIO_ASK(made, api::prepare_body(served(&call), endpoint, call.request.body));
   const api::Request& request = made.request;
   api::Json list = api::Json::array();
   for (const api::PreparedPrompt& prompt : made.prompts) {

@@ -5,9 +5,12 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "server/byte_budget.h"
 
 namespace folio::server {
 
@@ -17,9 +20,11 @@ struct Header {
 
 struct HttpRequest {
   std::string method;  // "GET"
-  std::string path;    // of the target, before '?', as sent
+  std::string path;    // see Target
+  std::string host;    // of the target or of the header Host; empty: none
   std::vector<Header> headers;
   std::string body;
+  ByteShare share;  // of what all bodies may take; kept as long as anything made of the body
 
   // The first header of that name, whatever its case; null: there is none.
   const std::string* find(std::string_view name) const;
@@ -47,9 +52,19 @@ class Exchange {
   std::function<void()> on_gone;
 };
 
+// What is made of a request's head.
+struct Admission {
+  std::optional<HttpResponse> refusal;  // the answer, before any byte of a body is read
+  std::size_t body_bytes = kNoLimit;    // a longer body is refused
+
+  static constexpr std::size_t kNoLimit = static_cast<std::size_t>(-1);
+};
+
 class Handler {
  public:
   virtual ~Handler() = default;
+  // `head`: without its body, which may be on its way.
+  virtual Admission admit(const HttpRequest& head) = 0;
   // `exchange` may be answered now or later.
   virtual void handle(std::shared_ptr<Exchange> exchange, HttpRequest request) = 0;
   // The answer to what is no request at all: too long, malformed, too many.

@@ -5,17 +5,19 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <csignal>
 #include <filesystem>
 #include <utility>
 
-#include "platform/thread_name.h"
+#include "platform/socket.h"
 #include "server/connection.h"
+#include "server/socket_stream.h"
+#include "server/work_lanes.h"
 
 namespace folio::server {
 namespace {
 
+namespace fs = std::filesystem;
 using Acceptor = asio::basic_socket_acceptor<asio::generic::stream_protocol>;
 using Endpoint = asio::generic::stream_protocol::endpoint;
 
@@ -26,16 +28,23 @@ struct Address {
   asio::generic::stream_protocol protocol;
 };
 
+// A socket that nothing listens on was left by a server that ended.
+Status make_way(const std::string& path) {
+  if (path.size() > 107)
+    return fail(ErrorKind::kInvalid, "--uds: the path of a Unix socket has at most 107 bytes, not {}",
+                path.size());
+  std::error_code ignored;
+  if (fs::status(path, ignored).type() != fs::file_type::socket) return {};
+  if (platform::answers_at(path))
+    return fail(ErrorKind::kIo, "--uds: another server listens on '{}'; stop it, or choose another path", path);
+  fs::remove(path, ignored);
+  return {};
+}
+
 Result<Address> resolve(asio::io_context& io, const HttpOptions& options) {
   boost::system::error_code error;
   if (!options.unix_socket.empty()) {
-    namespace fs = std::filesystem;
-    std::error_code ignored;
-    if (fs::status(options.unix_socket, ignored).type() == fs::file_type::socket)
-      fs::remove(options.unix_socket, ignored);  // left by a server that ended
-    if (options.unix_socket.size() > 107)
-      return fail(ErrorKind::kInvalid, "--uds: the path of a Unix socket has at most 107 bytes, not {}",
-                  options.unix_socket.size());
+    FOLIO_TRY_STATUS(make_way(options.unix_socket));
     return Address{asio::local::stream_protocol::endpoint(options.unix_socket),
                    asio::local::stream_protocol()};
   }
@@ -52,16 +61,19 @@ Result<Address> resolve(asio::io_context& io, const HttpOptions& options) {
 std::string format_address(const Acceptor& acceptor, const HttpOptions& options) {
   if (!options.unix_socket.empty()) return "unix:" + options.unix_socket;
   boost::system::error_code error;
-  const Endpoint bound = acceptor.local_endpoint(error);
-  asio::ip::tcp::endpoint tcp;
-  const std::size_t bytes = std::min<std::size_t>(bound.size(), tcp.capacity());
+  const asio::ip::tcp::endpoint tcp = tcp_endpoint(acceptor.local_endpoint(error));
   if (error) return {};
-  std::copy_n(reinterpret_cast<const char*>(bound.data()), bytes, reinterpret_cast<char*>(tcp.data()));
-  tcp.resize(bytes);
   const std::string host = tcp.address().to_string();
   const std::string_view scheme = options.tls.certificate.empty() ? "http" : "https";
   return tcp.address().is_v6() ? fmt::format("{}://[{}]:{}", scheme, host, tcp.port())
                                : fmt::format("{}://{}:{}", scheme, host, tcp.port());
+}
+
+Reach reach_of(const Acceptor& acceptor) {
+  boost::system::error_code error;
+  const Endpoint bound = acceptor.local_endpoint(error);
+  if (host_of(bound).empty()) return Reach::kUnixSocket;
+  return tcp_endpoint(bound).address().is_loopback() ? Reach::kThisMachine : Reach::kNetwork;
 }
 
 }  // namespace
@@ -70,20 +82,21 @@ struct HttpServer::State {
   asio::io_context io{1};
   Acceptor acceptor{io};
   asio::signal_set signals{io};
+  Reach reach = Reach::kUnixSocket;
   asio::steady_timer pause{io};
-  ConnectionPool pool;
   std::string address, unix_socket;
+  platform::FileIdentity unix_file;  // of the socket, to remove no other's
   int signal_count = 0;
-  asio::thread_pool workers{1};
+  std::unique_ptr<TlsContext> tls;  // null: plain text; the connections use it
+  ConnectionPool pool;
+  WorkLanes lanes;
 
-  State(const HttpLimits& limits, Handler& handler)
-      : pool{.limits = limits, .handler = handler, .tls = nullptr, .open = {}} {}
+  State(const HttpLimits& limits, Handler& handler) : pool(limits, handler) {}
 
   Status open(const HttpOptions& options) {
-    asio::post(workers, [] { platform::name_this_thread("folio-prepare"); });
     if (!options.tls.certificate.empty()) {
-      FOLIO_TRY(tls, TlsContext::load(options.tls));
-      pool.tls = std::move(tls);
+      FOLIO_TRY(loaded, TlsContext::load(options.tls));
+      tls = std::move(loaded);
     }
     FOLIO_TRY(where, resolve(io, options));
     boost::system::error_code error;
@@ -98,6 +111,8 @@ struct HttpServer::State {
                   what, error.message());
     }
     unix_socket = options.unix_socket;
+    if (!unix_socket.empty()) unix_file = platform::identity_of(unix_socket);
+    reach = reach_of(acceptor);
     address = format_address(acceptor, options);
     signals.add(SIGINT, error);
     signals.add(SIGTERM, error);
@@ -121,18 +136,15 @@ struct HttpServer::State {
 
   void take(Socket socket) {
     if (pool.open.size() >= 2 * pool.limits.connections) return;  // those told so are not gone yet
-    boost::system::error_code ignored;
-    socket.set_option(asio::ip::tcp::no_delay(true), ignored);  // a Unix socket has no such option
-    const bool full = pool.open.size() >= pool.limits.connections;
-    if (full && pool.tls) return;  // what it is told before the handshake it does not understand
-    auto connection = std::make_shared<Connection>(std::move(socket), pool);
-    pool.open.insert(connection);
-    if (full)
-      connection->refuse(
-          503, fmt::format("{} connections are open, as many as --max-connections allows; try again later",
-                           pool.limits.connections));
-    else
+    auto stream = std::make_unique<SocketStream>(std::move(socket), tls.get());
+    const std::string why = pool.why_full(stream->peer());
+    if (!why.empty() && tls) return;  // what it is told before the handshake it does not understand
+    auto connection = std::make_shared<Connection>(std::move(stream), io, pool);
+    pool.add(connection);
+    if (why.empty())
       connection->start();
+    else
+      connection->refuse(503, why);
   }
 
   void wait_for_signal() {
@@ -150,10 +162,9 @@ HttpServer::~HttpServer() {
   finish_work();
   const auto open = std::exchange(state_->pool.open, {});
   for (const auto& connection : open) connection->abort();
-  if (!state_->unix_socket.empty()) {
-    std::error_code ignored;
-    std::filesystem::remove(state_->unix_socket, ignored);
-  }
+  if (state_->unix_socket.empty() || platform::identity_of(state_->unix_socket) != state_->unix_file) return;
+  std::error_code ignored;
+  fs::remove(state_->unix_socket, ignored);
 }
 
 Result<std::unique_ptr<HttpServer>> HttpServer::listen(const HttpOptions& options, Handler& handler) {
@@ -161,6 +172,8 @@ Result<std::unique_ptr<HttpServer>> HttpServer::listen(const HttpOptions& option
   FOLIO_TRY_STATUS(state->open(options));
   return std::unique_ptr<HttpServer>(new HttpServer(std::move(state)));
 }
+
+Reach HttpServer::reach() const { return state_->reach; }
 
 const std::string& HttpServer::address() const { return state_->address; }
 
@@ -174,9 +187,11 @@ void HttpServer::stop() { state_->io.stop(); }
 
 void HttpServer::post(std::function<void()> task) { asio::post(state_->io, std::move(task)); }
 
-void HttpServer::work(std::function<void()> task) { asio::post(state_->workers, std::move(task)); }
+void HttpServer::work(std::size_t bytes, std::function<void()> task) {
+  state_->lanes.post(bytes, std::move(task));
+}
 
-void HttpServer::finish_work() { state_->workers.join(); }
+void HttpServer::finish_work() { state_->lanes.finish(); }
 
 void HttpServer::close_idle(std::function<void()> done) {
   state_->pool.closing = true;

@@ -3,7 +3,8 @@
 //
 // Thread rule: run() is the I/O thread; post() and work() from any thread; the rest before run() or on the
 // I/O thread. Errors of clients end their connection, with an answer from Handler::protocol_error() where one
-// can be sent. With connection.cc the only user of Asio and Beast.
+// can be sent. With connection.cc, socket_stream.cc and work_lanes.h the only user of Asio and
+// Beast.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +23,10 @@ namespace folio::server {
 struct HttpLimits {
   std::size_t header_bytes = 65'536;
   std::size_t body_bytes = std::size_t{16} << 20;
+  // Of all requests together that are read, wait or are answered; each has kFreeBodyBytes besides.
+  std::size_t all_bodies_bytes = std::size_t{256} << 20;
   std::size_t connections = 1024;
+  std::size_t connections_per_address = 512;
   double idle_s = 75;     // without a request
   double request_s = 30;  // from a request's first byte to its last
   double stall_s = 60;    // a client that takes nothing of its answer
@@ -32,6 +36,12 @@ struct HttpLimits {
   // What connections take beside bodies: a header, and what TLS and the network read ahead.
   std::size_t connection_bytes() const { return connections * (header_bytes + (std::size_t{32} << 10)); }
 };
+
+// Of a body, and of what is read of a header, that count for nobody's limit.
+inline constexpr std::size_t kFreeBodyBytes = 65'536;
+inline constexpr std::size_t kFreeHeaderBytes = 20'480;
+
+enum class Reach { kThisMachine, kNetwork, kUnixSocket };  // who can connect
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
@@ -44,17 +54,21 @@ struct HttpOptions {
 class HttpServer {
  public:
   // Listens; clients wait until run(). `handler` outlives the server. With TLS the process ignores SIGPIPE.
-  // Errors: an address that cannot be bound; those of TlsContext::load().
+  // Errors: an address that cannot be bound, a Unix socket that another server listens on; those of
+  // TlsContext::load().
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>> listen(const HttpOptions& options,
                                                                   Handler& handler);
   ~HttpServer();
 
+  Reach reach() const;
   const std::string& address() const;  // "http://127.0.0.1:8000", "https://...", "unix:/run/folio.sock"
 
   void run();                             // until stop()
   void stop();                            // ends connections as they are
   void post(std::function<void()> task);  // runs on the I/O thread
-  void work(std::function<void()> task);  // runs on a thread for what would hold up the I/O thread; in order
+  // Runs on a thread for what would hold up the I/O thread. Tasks of as many bytes run in order; small ones
+  // pass large ones.
+  void work(std::size_t bytes, std::function<void()> task);
   // Closes connections without a request, the others after their answer; then calls `done`. New ones are
   // taken.
   void close_idle(std::function<void()> done);

@@ -12,6 +12,9 @@ double seconds(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double>(to - from).count();
 }
 
+// What the request's own rules make impossible is the client's to mend.
+int status_of(const Error& error) { return error.kind == ErrorKind::kUnsupported ? 400 : 500; }
+
 }  // namespace
 
 Reply::Reply(Parts parts)
@@ -129,7 +132,7 @@ void Reply::end_stream() {
   std::string events;
   if (const Error* error = failure())
     events += api::stream_event(
-        api::error_body({.status = 500, .message = error->message, .param = {}, .code = {}}));
+        api::error_body({.status = status_of(*error), .message = error->message, .param = {}, .code = {}}));
   else if (parts_.request.include_usage)
     events += api::stream_usage(parts_.head, usage());
   exchange_->send(events + api::stream_event("[DONE]"));
@@ -138,7 +141,8 @@ void Reply::end_stream() {
 
 void Reply::respond_whole() {
   if (const Error* error = failure()) {
-    exchange_->respond(error_response({.status = 500, .message = error->message, .param = {}, .code = {}}));
+    exchange_->respond(
+        error_response({.status = status_of(*error), .message = error->message, .param = {}, .code = {}}));
     return;
   }
   std::vector<api::ChoiceText> texts;

@@ -34,6 +34,7 @@ class Reply {
     std::size_t stream_interval = 1;
     std::vector<Header> headers;  // of the response
     Clock::time_point came;
+    ByteShare share;  // of what the request's body took
     std::shared_ptr<Exchange> exchange;
   };
   enum class State { kRunning, kEnded };

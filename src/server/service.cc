@@ -11,6 +11,7 @@ namespace folio::server {
 namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
+constexpr std::size_t kMaxOpenBodyBytes = 4096;  // of a request that needs no key, where others do
 
 // What clients of other servers ask for, and where to go instead.
 struct MissingRoom {
@@ -31,17 +32,12 @@ std::uint64_t random_bits() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
-// The time depends on the lengths alone.
-bool equal_in_constant_time(std::string_view given, std::string_view key) {
-  unsigned difference = given.size() == key.size() ? 0 : 1;
-  for (std::size_t i = 0; i < given.size(); ++i)
-    difference |= static_cast<unsigned char>(given[i]) ^
-                  static_cast<unsigned char>(key[key.empty() ? 0 : i % key.size()]);
-  return difference == 0 && !key.empty();
-}
-
 bool is_plain(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; });
+}
+
+api::ApiError out_of_memory() {
+  return {.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}};
 }
 
 MetricFacts facts_of(const engine::Engine& engine, const ServiceOptions& options) {
@@ -57,6 +53,7 @@ MetricFacts facts_of(const engine::Engine& engine, const ServiceOptions& options
 Service::Service(std::unique_ptr<engine::Engine> engine, ServiceOptions options)
     : options_(std::move(options)),
       generator_(std::move(engine)),
+      longest_token_bytes_(api::longest_token(generator_.engine().tokenizer())),
       started_s_(std::time(nullptr)),
       next_seed_(options_.seed.value_or(random_bits())),
       metrics_(facts_of(generator_.engine(), options_)) {}
@@ -88,6 +85,7 @@ std::span<const Service::Route> Service::routes() {
 
 void Service::run(HttpServer& server) {
   server_ = &server;
+  gate_.emplace(options_.gate, server.reach());
   generator_.start([this] {
     if (!pump_is_due_.exchange(true)) server_->post([this] { pump(); });
   });
@@ -101,6 +99,27 @@ void Service::run(HttpServer& server) {
 
 // ---- every request
 
+Admission Service::admit(const HttpRequest& head) {
+  Call call;
+  call.request.method = head.method;
+  call.request.path = head.path;
+  call.request.host = head.host;
+  call.request.headers = head.headers;
+  api::ApiError no_route;
+  const Route* route = find_route(head, no_route);
+  Admission admission;
+  if (const auto may = check_caller(call, route); !may) {
+    identify(call);
+    admission.refusal = error_response(may.error());
+    metrics_.answered(route == nullptr ? "other" : route->path, admission.refusal->status);
+    std::ranges::copy(call.headers, std::back_inserter(admission.refusal->headers));
+  }
+  const bool asks = route != nullptr && route->access == api::Access::kKey && head.method != "OPTIONS";
+  if (!asks && !options_.gate.api_keys.empty()) admission.body_bytes = kMaxOpenBodyBytes;
+  return admission;
+}
+
+// After admit() of the same head.
 void Service::handle(std::shared_ptr<Exchange> exchange, HttpRequest request) {
   auto call = std::make_shared<Call>();
   call->exchange = std::move(exchange);
@@ -111,19 +130,26 @@ void Service::handle(std::shared_ptr<Exchange> exchange, HttpRequest request) {
     return respond(call, HttpResponse{.status = 204, .body = {}, .headers = {}});
   api::ApiError error;
   const Route* route = find_route(call->request, error);
-  if (route == nullptr) {
-    if (error.status == 405 || has_key(*call)) return respond(call, error);
-  } else {
-    call->route = route->path;
-  }
-  if ((route == nullptr || route->access == api::Access::kKey) && !has_key(*call))
-    return respond(
-        call,
-        api::ApiError{.status = 401,
-                      .message = "The API key is missing or wrong; send it as 'Authorization: Bearer KEY'",
-                      .param = {},
-                      .code = "invalid_api_key"});
+  if (const auto may = check_caller(*call, route); !may) return respond(call, may.error());
+  if (route == nullptr) return respond(call, error);
+  call->route = route->path;
   (this->*route->answer)(call);
+}
+
+// Errors: 403 for a page or a host that may not ask, 401 without a key where one is needed.
+api::Checked<void> Service::check_caller(Call& call, const Route* route) const {
+  FOLIO_ASK_STATUS(gate_->check_page(call.request));
+  const auto key = gate_->key_of(call.request);
+  call.tenant = key.value_or(0);
+  if (call.tenant > 0 && options_.tenants == Tenants::kByKey)
+    call.salt = fmt::format("key {}:", call.tenant - 1);
+  const bool open = call.request.method == "OPTIONS" || (route != nullptr && route->access == api::Access::kOpen);
+  if (key || open) return {};
+  return std::unexpected(api::ApiError{
+      .status = 401,
+      .message = "The API key is missing or wrong; send it as 'Authorization: Bearer KEY' or 'api-key: KEY'",
+      .param = {},
+      .code = "invalid_api_key"});
 }
 
 void Service::identify(Call& call) const {
@@ -131,36 +157,7 @@ void Service::identify(Call& call) const {
   const bool usable = id != nullptr && !id->empty() && id->size() <= kMaxRequestIdBytes && is_plain(*id);
   call.id = usable ? *id : fmt::format("{:016x}{:016x}", random_bits(), random_bits());
   if (options_.request_ids == RequestIds::kShow) call.headers.push_back({"X-Request-Id", call.id});
-  const std::string* origin = call.request.find("origin");
-  if (origin == nullptr) return;
-  const bool all = std::ranges::find(options_.allowed_origins, "*") != options_.allowed_origins.end();
-  if (!all && std::ranges::find(options_.allowed_origins, *origin) == options_.allowed_origins.end()) return;
-  call.headers.push_back({"Access-Control-Allow-Origin", all ? "*" : *origin});
-  if (!all) call.headers.push_back({"Vary", "Origin"});
-  call.headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id"});
-  if (call.request.method != "OPTIONS") return;
-  call.headers.push_back({"Access-Control-Allow-Methods", "GET, POST, OPTIONS"});
-  const std::string* wanted = call.request.find("access-control-request-headers");
-  call.headers.push_back({"Access-Control-Allow-Headers", wanted == nullptr ? "*" : *wanted});
-  call.headers.push_back({"Access-Control-Max-Age", "600"});
-}
-
-bool Service::has_key(Call& call) const {
-  if (options_.api_keys.empty()) return true;
-  const std::string* header = call.request.find("authorization");
-  constexpr std::string_view kScheme = "bearer ";
-  const bool bearer =
-      header != nullptr && equal_ignoring_case(std::string_view(*header).substr(0, kScheme.size()), kScheme);
-  const std::string_view given =
-      bearer ? std::string_view(*header).substr(kScheme.size()) : std::string_view();
-  bool found = false;
-  for (std::size_t i = 0; i < options_.api_keys.size(); ++i) {
-    if (!equal_in_constant_time(given, options_.api_keys[i])) continue;
-    found = true;
-    call.tenant = i + 1;
-    if (options_.tenants == Tenants::kByKey) call.salt = fmt::format("key {}:", i);
-  }
-  return found;
+  std::ranges::copy(gate_->cors_headers(call.request), std::back_inserter(call.headers));
 }
 
 bool Service::is_there(const Route& route) const {
@@ -207,28 +204,53 @@ void Service::respond(const CallPointer& call, HttpResponse response) {
   call->exchange->respond(std::move(response));
 }
 
-void Service::respond_later(const CallPointer& call, Body (Service::*produce)(const Call&) const) {
-  call->exchange->on_gone = [call] { call->gone = true; };
-  server_->work([this, call, produce] {
-    Body body;
-    try {
-      body = (this->*produce)(*call);
-    } catch (const std::exception&) {
-      body = std::unexpected(
-          api::ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
-    }
-    server_->post([this, call, body = std::move(body)] {
-      if (body)
-        respond(call, HttpResponse{.body = *body, .headers = {}});
-      else
-        respond(call, body.error());
+// A client that has gone takes with it what it sent, unless a worker is at it: then that ends soon.
+void Service::work_on(const CallPointer& call, std::function<void()> work, std::function<void()> then) {
+  call->exchange->on_gone = [call] {
+    call->gone = true;
+    if (!call->drop_work()) return;
+    call->request = {};
+    call->exchange = nullptr;
+    call->place = nullptr;
+  };
+  const auto begin = [this, call, work = std::move(work), then = std::move(then)]() mutable {
+    if (!call->begin_work()) return;
+    work();
+    call->request.body = std::string();
+    // With all that it holds: a connection ends on its own thread.
+    server_->post([call = std::move(call), work = std::move(work), then = std::move(then)] {
+      call->place = nullptr;
+      if (!call->gone) then();
     });
+  };
+  server_->work(call->request.body.size(), begin);
+}
+
+void Service::respond_later(const CallPointer& call, Body (Service::*make)(const Call&) const) {
+  auto body = std::make_shared<Body>();
+  const auto work = [this, call, make, body] {
+    try {
+      *body = (this->*make)(*call);
+    } catch (const std::exception&) {
+      *body = std::unexpected(out_of_memory());
+    }
+  };
+  work_on(call, work, [this, call, body] {
+    if (*body)
+      respond(call, HttpResponse{.body = std::move(**body), .headers = {}});
+    else
+      respond(call, body->error());
   });
 }
 
 HttpResponse Service::protocol_error(int status, std::string_view message) {
   metrics_.answered("none", status);
-  return error_response({.status = status, .message = std::string(message), .param = {}, .code = {}});
+  const bool passes = status == 429 || status == 503;
+  return error_response({.status = status,
+                         .message = std::string(message),
+                         .param = {},
+                         .code = {},
+                         .retry_after_s = passes ? api::kRetryAfterS : 0});
 }
 
 void Service::on_signal(int count) {
@@ -248,24 +270,21 @@ void Service::generate(const CallPointer& call, api::Endpoint endpoint) {
                                        .retry_after_s = api::kRetryAfterS});
   if (auto room = check_queue(1); !room) return respond(call, room.error());
   ++preparing_;
-  call->exchange->on_gone = [call] { call->gone = true; };
-  server_->work([this, call, endpoint] {
-    auto made = std::make_shared<api::Checked<Made>>();
+  call->place = std::shared_ptr<void>(&preparing_, [](void* count) { --*static_cast<std::size_t*>(count); });
+  auto made = std::make_shared<api::Checked<Made>>();
+  const auto work = [this, call, endpoint, made] {
     try {
-      *made = api::prepare_body(served(), endpoint, call->request.body);
+      *made = api::prepare_body(served(call.get()), endpoint, call->request.body);
       if (*made) (*made)->request.tenant = call->tenant;
     } catch (const std::exception&) {
-      *made = std::unexpected(
-          api::ApiError{.status = 500, .message = "The server ran out of memory", .param = {}, .code = {}});
+      *made = std::unexpected(out_of_memory());
     }
-    server_->post([this, call, made] {
-      --preparing_;
-      if (call->gone) return;
-      if (*made)
-        start(call, std::move(**made));
-      else
-        respond(call, made->error());
-    });
+  };
+  work_on(call, work, [this, call, made] {
+    if (*made)
+      start(call, std::move(**made));
+    else
+      respond(call, made->error());
   });
 }
 
@@ -286,6 +305,8 @@ api::Checked<void> Service::check_queue(std::size_t more) const {
 
 void Service::start(const CallPointer& call, Made made) {
   api::Request& request = made.request;
+  request.prompts.clear();  // what was made of them is enough
+  request.messages = nullptr;
   if (!call->salt.empty() || !request.cache_salt.empty())
     request.cache_salt = call->salt + request.cache_salt;
   if (request.endpoint == api::kEmbeddings) return start_embeddings(call, std::move(made));
@@ -316,6 +337,7 @@ void Service::start(const CallPointer& call, Made made) {
                    .stream_interval = options_.stream_interval,
                    .headers = call->headers,
                    .came = call->came,
+                   .share = std::move(call->request.share),
                    .exchange = call->exchange});
   replies_.insert(reply);
   call->exchange->on_gone = [this, reply] {
@@ -358,7 +380,7 @@ std::uint64_t Service::draw_seed() {
   return next_seed_;
 }
 
-api::ServedModel Service::served() const {
+api::ServedModel Service::served(const Call* call) const {
   const engine::Engine& engine = generator_.engine();
   return {.engine = engine,
           .chat_template = options_.chat_template ? *options_.chat_template : engine.chat_template(),
@@ -368,7 +390,9 @@ api::ServedModel Service::served() const {
           .priorities = options_.priorities,
           .max_logprobs = options_.max_logprobs,
           .pooling = options_.pooling,
-          .normalize = options_.normalize};
+          .normalize = options_.normalize,
+          .longest_token_bytes = longest_token_bytes_,
+          .abandoned = call == nullptr ? nullptr : &call->gone};
 }
 
 std::string Service::model_name(const api::Request& request) const {

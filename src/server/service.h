@@ -18,6 +18,7 @@
 #include "api/prepare.h"
 #include "server/embedding_reply.h"
 #include "server/error_response.h"
+#include "server/gate.h"
 #include "server/generator.h"
 #include "server/http.h"
 #include "server/http_server.h"
@@ -36,8 +37,7 @@ struct ServiceOptions {
   std::optional<text::ChatTemplate> chat_template;  // instead of the model's
   sampling::SamplingParams sampling;                // of requests that do not say
   std::optional<std::uint64_t> seed;  // where the seeds of requests without one begin; unset: drawn
-  std::vector<std::string> api_keys;  // none: everybody may
-  std::vector<std::string> allowed_origins = {"*"};
+  GateOptions gate;
   std::size_t max_queued_requests = 1024;
   engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
   api::Normalize normalize = api::Normalize::kYes;
@@ -51,8 +51,12 @@ struct ServiceOptions {
   std::function<void()> on_second_signal;  // ends the process at once
 };
 
-// A request under way.
+// A request under way. Its body is the worker's thread's between begin_work() and that thread's end; until then
+// it can be dropped.
 struct Call {
+  bool begin_work() { return take(Work::kBegun); }  // false: it was dropped
+  bool drop_work() { return take(Work::kDropped); }  // false: it has begun
+
   std::shared_ptr<Exchange> exchange;
   HttpRequest request;
   std::string id;               // the client's X-Request-Id, or drawn
@@ -61,7 +65,16 @@ struct Call {
   std::string salt;             // of its tenant; empty: none
   std::uint64_t tenant = 0;     // whose key it has, from 1; 0: none is needed
   Clock::time_point came = Clock::now();
-  bool gone = false;
+  std::shared_ptr<void> place;    // among those that are prepared, given back with it
+  std::atomic<bool> gone{false};  // nobody waits for the answer
+
+ private:
+  enum class Work { kWaits, kBegun, kDropped };
+  bool take(Work next) {
+    Work waits = Work::kWaits;
+    return work.compare_exchange_strong(waits, next);
+  }
+  std::atomic<Work> work{Work::kWaits};
 };
 using CallPointer = std::shared_ptr<Call>;
 
@@ -74,6 +87,7 @@ class Service final : public Handler {
   void run(HttpServer& server);
   const engine::Engine& engine() const { return generator_.engine(); }  // what is immutable of it
 
+  Admission admit(const HttpRequest& head) override;
   void handle(std::shared_ptr<Exchange> exchange, HttpRequest request) override;
   HttpResponse protocol_error(int status, std::string_view message) override;
   void on_signal(int count) override;
@@ -89,13 +103,15 @@ class Service final : public Handler {
 
   // Who asks, and for what.
   void identify(Call& call) const;
-  bool has_key(Call& call) const;
+  api::Checked<void> check_caller(Call& call, const Route* route) const;
   bool is_there(const Route& route) const;  // some are in one mode only
   const Route* find_route(const HttpRequest& request, api::ApiError& error) const;
 
   void respond(const CallPointer& call, HttpResponse response);
   void respond(const CallPointer& call, const api::ApiError& error) { respond(call, error_response(error)); }
-  // `make` runs on the worker thread; what it returns is the answer.
+  // `work` runs on a worker's thread, `then` after it on this one, if the client is still there.
+  void work_on(const CallPointer& call, std::function<void()> work, std::function<void()> then);
+  // `make` runs on a worker's thread; what it returns is the answer.
   void respond_later(const CallPointer& call, Body (Service::*make)(const Call&) const);
 
   // Endpoints.
@@ -128,18 +144,20 @@ class Service final : public Handler {
   std::uint64_t draw_seed();
   void pump();
 
-  api::ServedModel served() const;
+  api::ServedModel served(const Call* call = nullptr) const;  // `call`: for whom; its end ends the work
   std::string model_name(const api::Request& request) const;
 
   ServiceOptions options_;
   Generator generator_;
+  std::optional<Gate> gate_;  // from run() on
+  std::size_t longest_token_bytes_;
   std::int64_t started_s_;
   std::uint64_t next_seed_;
   Metrics metrics_;
   HttpServer* server_ = nullptr;
   std::unordered_set<std::shared_ptr<Reply>> replies_;
   std::unordered_set<std::shared_ptr<EmbeddingReply>> embeddings_;
-  std::size_t preparing_ = 0;  // generations on the worker thread
+  std::size_t preparing_ = 0;  // generations that wait for a worker's thread, or are on it
   std::atomic<bool> pump_is_due_{false};
   bool draining_ = false;
 };

@@ -163,7 +163,7 @@ def exchange(server, data, end=False, timeout=60):
 
 def post(path, body, *headers, close=True):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: x", "Content-Type: application/json", f"Content-Length: {len(data)}", *headers]
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {len(data)}", *headers]
     return "\r\n".join(lines + (["Connection: close"] if close else [])).encode() + b"\r\n\r\n" + data
 
 

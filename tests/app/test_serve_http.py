@@ -16,7 +16,7 @@ import program  # noqa: E402
 from program import STORIES, default_model  # noqa: E402
 from serving import Server, ServerCase, exchange, post, wait_until  # noqa: E402
 
-GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 STORY = {"prompt": "Once upon a time", "max_tokens": 20, "temperature": 0}
 
 
@@ -37,8 +37,8 @@ class Protocol(ServerCase):
 
     def test_pipelining_answers_in_order(self):
         first = post("/v1/completions", STORY, close=False)
-        second = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
-        third = b"GET /nowhere HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        second = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        third = b"GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
         answers = exchange(self.server, first + second + third)
         at = [answers.index(text) for text in (b'"text_completion"', b'"list"', b"There is no")]
         self.assertEqual(at, sorted(at))
@@ -56,7 +56,7 @@ class Protocol(ServerCase):
         self.assertTrue(answer.endswith(b"data: [DONE]\n\n"))
 
     def test_head_has_no_body(self):
-        answer = exchange(self.server, b"HEAD /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = exchange(self.server, b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         self.assertEqual(status_of(answer), 200)
         self.assertTrue(answer.endswith(b"\r\n\r\n"))
 
@@ -93,13 +93,13 @@ class Protocol(ServerCase):
         self.assertEqual(status_of(body), 413)
         self.assertIn(b"--max-request-bytes", body)
         chunk = b"Transfer-Encoding: chunked\r\n\r\n2328\r\n" + b" " * 9000 + b"\r\n0\r\n\r\n"
-        start = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n"
+        start = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
         self.assertEqual(status_of(exchange(self.server, start + chunk)), 413)
         endless = b"Transfer-Encoding: chunked\r\n\r\n1;" + b"x" * 100_000
         self.assertEqual(status_of(exchange(self.server, start + endless)), 431, "the line before a chunk has no end")
 
     def test_malformed(self):
-        chunked = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        chunked = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
         for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\r\n\r\n\r\n\r\n \r\n\r\n",
                      b"GET / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"GET / HTTP/1.1\r\n: x\r\n\r\n",
                      b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
@@ -111,7 +111,7 @@ class Protocol(ServerCase):
     def test_good_chunks(self):
         body = json.dumps(STORY).encode()
         pieces = b"".join(b"%x;ext=1\r\n%s\r\n" % (len(p), p) for p in (body[:7], body[7:]))
-        request = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        request = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
         self.assertEqual(status_of(exchange(self.server, request + pieces + b"0\r\n\r\n")), 200)
 
     def test_bodies_that_are_no_request(self):
@@ -122,6 +122,114 @@ class Protocol(ServerCase):
 
     def param_of(self, body):
         return self.server.ask("POST", "/v1/completions", body)[2]["error"]["param"]
+
+
+class Hostile(program.Case):
+    """What one client does to the others."""
+
+    def resident_mb(self, server):
+        with open(f"/proc/{server.process.pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) >> 10
+
+    def small(self, server):
+        begin = time.monotonic()
+        self.assertEqual(server.ask("POST", "/v1/completions", STORY)[0], 200)
+        return time.monotonic() - begin
+
+    def test_the_key_is_asked_for_before_the_body(self):
+        with Server(STORIES, "--api-key", "secret") as server, contextlib.ExitStack() as held:
+            before = self.resident_mb(server)
+            for path in ("/v1/completions", "/nowhere", "/health"):
+                for _ in range(10):
+                    connection = held.enter_context(server.connect())
+                    connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n".encode())
+                    answer = connection.recv(65536)
+                    self.assertIn(status_of(answer), (401, 405, 413), "although no byte of the body has come")
+                    self.assertIn(b"Connection: close", answer)
+            self.assertLess(self.resident_mb(server) - before, 50)
+            for header in ({"api-key": "secret"}, {"X-Api-Key": "secret"}, {"Authorization": "Bearer secret"}):
+                self.assertEqual(server.ask("GET", "/v1/models", headers=header)[0], 200, header)
+
+    def test_long_texts_hold_up_nobody_and_go_with_their_client(self):
+        with Server(STORIES) as server:
+            self.small(server)
+            text = json.dumps({"prompt": "a b " * 2_000_000}).encode()
+            for _ in range(10):
+                with server.connect() as connection:
+                    connection.sendall(post("/tokenize", text, close=False))
+            self.assertLess(self.small(server), 5, "behind ten texts of 8 MB whose clients have gone")
+            with server.connect() as connection:
+                connection.sendall(post("/tokenize", text, close=False))
+                self.assertLess(self.small(server), 5, "beside one of 8 MB whose client waits")
+            status, _, answer = server.ask("POST", "/v1/completions", {"prompt": "a" * 1_000_000})
+            self.assertEqual((status, answer["error"]["code"]), (400, "context_length_exceeded"))
+            self.assertIn("bytes of text", answer["error"]["message"])
+
+    def test_bodies_are_bounded_together(self):
+        with Server(STORIES, "--max-all-request-bytes", "1M") as server, contextlib.ExitStack() as held:
+            for _ in range(3):
+                connection = held.enter_context(server.connect())
+                connection.sendall(post("/v1/completions", b" " * 2_000_000, close=False)[:400_000])
+            wait_until(lambda: server.ask("POST", "/tokenize", {"prompt": "a" * 500_000})[0] == 429)
+            self.small(server)
+            status, headers, answer = server.ask("POST", "/tokenize", {"prompt": "a" * 500_000})
+            self.assertEqual(status, 429)
+            self.assertIn("--max-all-request-bytes", answer["error"]["message"])
+
+    def test_other_hosts_and_pages_are_refused_where_no_key_is_needed(self):
+        with Server(STORIES) as server:
+            for header, flag in (({"Host": "evil.example"}, "--allowed-hosts"), ({"Origin": "https://evil.example"}, "--allowed-origins"), ({"Origin": "null"}, "--allowed-origins")):
+                for method, path in (("GET", "/v1/models"), ("OPTIONS", "/v1/completions"), ("GET", "/metrics")):
+                    status, headers, answer = server.ask(method, path, headers=header)
+                    self.assertEqual(status, 403, header)
+                    self.assertIn(flag, answer["error"]["message"])
+                    self.assertIsNone(headers["Access-Control-Allow-Origin"])
+            status, headers, _ = server.ask("GET", "/v1/models", headers={"Origin": "http://localhost:3000"})
+            self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (200, "http://localhost:3000"))
+            self.assertEqual(server.ask("GET", f"http://localhost:{server.port}/v1/models/?x")[0], 200)
+            self.assertEqual(server.ask("GET", "http://evil.example/v1/models")[0], 403)
+        with Server(STORIES, "--allowed-origins", "*", "--allowed-hosts", "mine.example") as server:
+            status, headers, _ = server.ask("GET", "/v1/models", headers={"Origin": "https://any.example", "Host": "mine.example:80"})
+            self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (200, "*"))
+        with Server(STORIES, "--api-key", "k") as server:
+            self.assertEqual(server.ask("GET", "/v1/models", headers={"Origin": "https://any.example", "Host": "x", "api-key": "k"})[0], 200)
+
+    def test_a_network_without_a_key_is_warned_of(self):
+        with Server(STORIES, "--host", "0.0.0.0") as server:
+            self.assertEqual("".join(server.notes).count("--api-key asks for a key"), 1)
+        with Server(STORIES, "--host", "0.0.0.0", "--api-key", "k") as server:
+            self.assertNotIn("warning", "".join(server.notes))
+
+    def test_a_living_servers_unix_socket_is_left_alone(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "socket")
+            with Server(STORIES, "--uds", path):
+                self.fails("serve", STORIES, "--uds", path, says="another server listens")
+                with socket.socket(socket.AF_UNIX) as connection:
+                    connection.connect(path)
+                    connection.sendall(b"GET /health HTTP/1.1\r\nHost: any.example\r\n\r\n")
+                    self.assertEqual(status_of(connection.recv(65536)), 200)
+            self.assertFalse(os.path.exists(path))
+
+    def test_one_address_has_its_share_of_connections(self):
+        with Server(STORIES, "--max-connections-per-address", "2") as server:
+            held = [server.connect() for _ in range(2)]
+            for connection in held:
+                connection.sendall(GET)
+                connection.recv(65536)
+            answer = exchange(server, GET)
+            self.assertEqual(status_of(answer), 503)
+            self.assertIn(b"--max-connections-per-address", answer)
+            for connection in held:
+                connection.close()
+            wait_until(lambda: server.ask("GET", "/health")[0] == 200)
+
+    def test_what_a_client_contradicts_is_no_fault_of_the_server(self):
+        with Server(STORIES) as server:
+            for fields in ({"min_tokens": 1, "allowed_token_ids": [2]}, {"prompt": ["a"] * 128, "n": 9, "max_tokens": 1},
+                           {"allowed_token_ids": [300, 301], "logit_bias": {}, "bad_words": [], "stop_token_ids": list(range(512)), "min_tokens": 2}):
+                status, _, answer = server.ask("POST", "/v1/completions", STORY | fields)
+                self.assertEqual((status, answer["error"]["type"]), (400, "invalid_request_error"), answer)
 
 
 class Surroundings(unittest.TestCase):
@@ -265,6 +373,17 @@ class LongAnswers(ServerCase):
             self.assertLess(time.monotonic() - begin, 2)
             self.assertEqual(self.server.metric("vllm:request_success_total", finished_reason="abort"), aborted + 1)
         self.assertEqual(self.server.metric("folio:kv_blocks", state="in_use"), 0)
+
+    def test_a_byte_behind_the_request_hides_no_disconnect(self):
+        aborted = self.server.metric("vllm:request_success_total", finished_reason="abort")
+        connection = self.start(stream=False)
+        connection.sendall(b"G")
+        wait_until(lambda: self.running() == 1, what="the start")
+        connection.close()
+        begin = time.monotonic()
+        wait_until(lambda: self.running() == 0, what="the end")
+        self.assertLess(time.monotonic() - begin, 2)
+        self.assertEqual(self.server.metric("vllm:request_success_total", finished_reason="abort"), aborted + 1)
 
     def test_a_slow_reader_holds_nobody(self):
         connection = self.start()

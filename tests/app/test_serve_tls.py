@@ -86,7 +86,7 @@ class Tls(program.Case):
 
     def test_plain_http_is_told_to_use_https(self):
         with self.serve() as server, socket.create_connection((server.host, server.port), timeout=20) as plain:
-            plain.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+            plain.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answer = b""
             while piece := plain.recv(65536):
                 answer += piece
@@ -94,6 +94,20 @@ class Tls(program.Case):
             self.assertIn(b"https://", answer)
             self.assertIn(b'"error"', answer)
             self.assertEqual(server.ask("GET", "/health")[0], 200)
+
+    def test_only_suites_with_forward_secrecy(self):
+        with self.serve() as server:
+            for suite, fits in (("AES128-GCM-SHA256", False), ("AES256-SHA", False), ("ECDHE-RSA-AES128-SHA", False), ("ECDHE-RSA-AES256-GCM-SHA384", True)):
+                context = self.made.trust()
+                context.maximum_version = ssl.TLSVersion.TLSv1_2
+                context.set_ciphers(suite + ":@SECLEVEL=0")
+                try:
+                    with socket.create_connection((server.host, server.port), timeout=20) as plain, context.wrap_socket(plain, server_hostname=server.host) as secured:
+                        self.assertTrue(fits, secured.cipher())
+                except ssl.SSLError:
+                    self.assertFalse(fits, suite)
+            with server.connect() as connection:
+                self.assertEqual(connection.version(), "TLSv1.3")
 
     def test_rubbish_and_silence_hold_nobody(self):
         with self.serve("--request-timeout", "1", "--max-connections", "4") as server:
@@ -121,7 +135,7 @@ class Tls(program.Case):
     def test_pipelined_requests_and_the_end_of_input(self):
         with self.serve() as server, server.connect() as connection:
             request = post("/v1/completions", STORY, close=False)
-            connection.sendall(request * 5 + b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            connection.sendall(request * 5 + b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             answer = b""
             while piece := connection.recv(65536):
                 answer += piece

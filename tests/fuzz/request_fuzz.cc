@@ -12,7 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-using namespace folio::server;
+using namespace folio::api;
 
 void require(bool holds) {
   if (!holds) std::abort();

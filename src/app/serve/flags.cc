@@ -93,8 +93,8 @@ Set choice_to(std::string flag, std::string choices, std::function<void(const st
 }
 
 // vLLM takes a JSON list; a plain text is a list of one.
-Set origins_to(std::vector<std::string>& target) {
-  return [&target](Values values) -> Status {
+Set list_to(std::string flag, std::vector<std::string>& target) {
+  return [flag = std::move(flag), &target](Values values) -> Status {
     target.clear();
     for (const std::string& value : values) {
       if (!value.starts_with('[')) {
@@ -103,8 +103,7 @@ Set origins_to(std::vector<std::string>& target) {
       }
       const auto json = nlohmann::json::parse(value, nullptr, false);
       if (!json.is_array() || !std::ranges::all_of(json, [](const auto& e) { return e.is_string(); }))
-        return fail(ErrorKind::kInvalid, "--allowed-origins takes an origin or a JSON list of them, not '{}'",
-                    value);
+        return fail(ErrorKind::kInvalid, "--{} takes a text or a JSON list of texts, not '{}'", flag, value);
       for (const auto& entry : json) target.push_back(entry.template get<std::string>());
     }
     return {};
@@ -316,14 +315,19 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
       {"uds", "", "PATH", "listen on this Unix socket instead", group, text_to(o.http.unix_socket)});
   flags.push_back({"api-key", "", "KEY",
                    "what clients must send; may be given several times (default: nothing)", group,
-                   texts_to("api-key", o.api_keys)});
+                   texts_to("api-key", o.gate.api_keys)});
   flags.push_back({"isolate-api-keys", "", "", "requests of different keys never share cached blocks", group,
                    switch_to("isolate-api-keys", [&o](bool on) {
                      o.tenants = on ? server::Tenants::kByKey : server::Tenants::kShared;
                    })});
   flags.push_back({"allowed-origins", "", "ORIGIN",
-                   "web pages that may ask: an origin, or a JSON list of them (default *: all)", group,
-                   origins_to(o.allowed_origins)});
+                   "web pages that may ask: an origin, or a JSON list of them, * for all (default:\nthis machine's "
+                   "where only it can connect and there is no key, else all)",
+                   group, list_to("allowed-origins", o.gate.allowed_origins)});
+  flags.push_back({"allowed-hosts", "", "NAME",
+                   "names besides localhost that requests may be for, where only this machine\ncan connect and "
+                   "there is no key: one, or a JSON list of them, * for all",
+                   group, list_to("allowed-hosts", o.gate.allowed_hosts)});
   flags.push_back({"enable-request-id-headers", "", "", "X-Request-Id in every answer (default on)", group,
                    switch_to("enable-request-id-headers", [&o](bool on) {
                      o.request_ids = on ? server::RequestIds::kShow : server::RequestIds::kHide;
@@ -360,9 +364,16 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back(
       {"max-connections", "", "N", "open at the same time (default 1024)", limits,
        count_to("max-connections", {1, 65536}, [&o](std::size_t n) { o.http.limits.connections = n; })});
+  flags.push_back({"max-connections-per-address", "", "N", "of them from one address (default 512)", limits,
+                   count_to("max-connections-per-address", {1, 65536},
+                            [&o](std::size_t n) { o.http.limits.connections_per_address = n; })});
   flags.push_back({"max-request-bytes", "", "N", "body of a request (default 16M)", limits,
                    count_to("max-request-bytes", {1024, std::size_t{1} << 30},
                             [&o](std::size_t n) { o.http.limits.body_bytes = n; })});
+  flags.push_back({"max-all-request-bytes", "", "N",
+                   "bodies of all requests under way together, each beyond its first 64K\n(default 256M)", limits,
+                   count_to("max-all-request-bytes", {1024, std::size_t{1} << 40},
+                            [&o](std::size_t n) { o.http.limits.all_bodies_bytes = n; })});
   flags.push_back({"h11-max-incomplete-event-size", ",--max-header-bytes", "N",
                    "header of a request (default 64K)", limits,
                    count_to("max-header-bytes", {1024, std::size_t{1} << 24},

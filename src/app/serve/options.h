@@ -32,8 +32,7 @@ struct ServeOptions {
   double kv_metrics_share = 0.01;  // counts with kv_metrics only
   server::HttpOptions http;
   std::vector<std::string> model_names;  // empty: from the model's file
-  std::vector<std::string> api_keys;
-  std::vector<std::string> allowed_origins = {"*"};
+  server::GateOptions gate;
   std::string chat_template_file;          // empty: the model's
   std::string generation_config = "auto";  // "auto", "vllm" or a folder
   std::optional<std::uint64_t> seed;

@@ -95,9 +95,9 @@ TEST(ServeOptions, FlagsReachTheirPlaces) {
   EXPECT_EQ(o.engine.context_tokens, 8000u);
   EXPECT_EQ(o.engine.block_tokens, 32u);
   EXPECT_EQ(o.kv_bytes, std::size_t{2} << 30);
-  EXPECT_THAT(o.api_keys, ElementsAre("a", "b"));
+  EXPECT_THAT(o.gate.api_keys, ElementsAre("a", "b"));
   EXPECT_THAT(o.model_names, ElementsAre("x", "y"));
-  EXPECT_THAT(o.allowed_origins, ElementsAre("p", "q"));
+  EXPECT_THAT(o.gate.allowed_origins, ElementsAre("p", "q"));
   EXPECT_EQ(o.engine.max_num_seqs, 3u);
   EXPECT_EQ(o.engine.chunked_prefill, scheduler::ChunkedPrefill::kOff);
   EXPECT_EQ(o.engine.policy, scheduler::Policy::kPriority);
@@ -113,11 +113,11 @@ TEST(ServeOptions, TheStrongerSourceReplacesTheWeaker) {
   const ServeOptions from_both = serve({"--config", path});
   EXPECT_EQ(from_both.http.port, 2);
   EXPECT_EQ(from_both.engine.max_num_seqs, 4u);
-  EXPECT_THAT(from_both.api_keys, ElementsAre("a", "b"));
+  EXPECT_THAT(from_both.gate.api_keys, ElementsAre("a", "b"));
   EXPECT_EQ(from_both.mode, server::Mode::kDevelopment);
   const ServeOptions from_all = serve({"--config", path, "--port", "3", "--api-key", "c", "--no-dev-mode"});
   EXPECT_EQ(from_all.http.port, 3);
-  EXPECT_THAT(from_all.api_keys, ElementsAre("c"));
+  EXPECT_THAT(from_all.gate.api_keys, ElementsAre("c"));
   EXPECT_EQ(from_all.mode, server::Mode::kNormal);
   ::unsetenv("FOLIO_PORT");
 }
@@ -262,7 +262,7 @@ TEST(ServeOptions, OtherSpellingsOfVllm) {
   EXPECT_EQ(o.engine.max_num_seqs, 8u);
   EXPECT_EQ(o.kv_bytes, std::size_t{2} << 30);
   EXPECT_EQ(o.engine.chunked_prefill, scheduler::ChunkedPrefill::kOff);
-  EXPECT_THAT(o.api_keys, ElementsAre("-tp")) << "a value is no flag";
+  EXPECT_THAT(o.gate.api_keys, ElementsAre("-tp")) << "a value is no flag";
   EXPECT_EQ(o.warnings.size(), 3u);
   EXPECT_EQ(refusal({"-tp", "2"}), refusal({"--tensor-parallel-size", "2"}));
   EXPECT_THAT(refusal({"-q", "fp8"}), HasSubstr("--quantization is refused"));

@@ -60,8 +60,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .version = std::string(kVersion),
       .sampling = {},
       .seed = options.seed,
-      .api_keys = options.api_keys,
-      .allowed_origins = options.allowed_origins,
+      .gate = options.gate,
       .max_queued_requests = options.max_queued_requests,
       .pooling = options.pooling,
       .normalize = options.normalize,
@@ -95,6 +94,7 @@ std::string started_line(std::string_view name, std::string_view address, const 
 }
 
 Status serve(const ServeOptions& options, Console& console) {
+  platform::keep_no_large_blocks();
   FOLIO_TRY(path, resolve_model(options.model));
   FOLIO_TRY(engine, load_engine(options, path));
   for (const std::string& warning : model_warnings(*engine)) console.note("warning: " + warning);
@@ -103,6 +103,9 @@ Status serve(const ServeOptions& options, Console& console) {
   const std::string name = service_setup.model_names.front();
   server::Service service(std::move(engine), std::move(service_setup));
   FOLIO_TRY(http, server::HttpServer::listen(options.http, service));
+  if (http->reach() == server::Reach::kNetwork && options.gate.api_keys.empty())
+    console.note(fmt::format("warning: whoever reaches {} may use this server; --api-key asks for a key",
+                             http->address()));
   console.note(started_line(name, http->address(), service.engine()));
   service.run(*http);
   return {};
