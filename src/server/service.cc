@@ -209,14 +209,14 @@ void Service::work_on(const CallPointer& call, std::function<void()> work, std::
   call->exchange->on_gone = [call] {
     call->gone = true;
     if (!call->drop_work()) return;
-    call->request = {};
+    const HttpRequest dropped = std::move(call->request);  // an assignment would keep the body's memory
     call->exchange = nullptr;
     call->place = nullptr;
   };
   const auto begin = [this, call, work = std::move(work), then = std::move(then)]() mutable {
     if (!call->begin_work()) return;
     work();
-    call->request.body = std::string();
+    std::string().swap(call->request.body);
     // With all that it holds: a connection ends on its own thread.
     server_->post([call = std::move(call), work = std::move(work), then = std::move(then)] {
       call->place = nullptr;
