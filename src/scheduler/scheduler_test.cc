@@ -219,11 +219,19 @@ TEST(Scheduler, ATenantIsAskedForNoSeatOfItsShare) {
   EXPECT_EQ(seats, (std::map<std::uint64_t, int>{{1, 2}, {2, 2}}));
   EXPECT_LE(lives.scheduler_.preemptions(), 2u) << "nobody takes a seat back";
 
+  Lives three({.max_num_seqs = 8, .max_num_batched_tokens = 64, .fairness = Fairness::kTenants}, 1000);
+  for (std::uint64_t i = 0; i < 40; ++i) three.arrive({.id = id(i), .known = 10, .tenant = i / 20}, 500);
+  for (int i = 0; i < 20; ++i) three.step();
+  three.arrive({.id = id(99), .known = 10, .tenant = 2}, 500);
+  for (int i = 0; i < 100; ++i) three.step();
+  EXPECT_TRUE(three.scheduler_.runs(id(99)));
+  EXPECT_LE(three.scheduler_.preemptions(), 5u) << "nor does one that has more than its share take one";
+
   Lives wide({.max_num_seqs = 4, .max_num_batched_tokens = 64, .fairness = Fairness::kTenants}, 1000);
   wide.arrive({.id = id(1), .known = 300, .tenant = 1, .seats = 4}, 4);
   for (int i = 0; i < 2; ++i) wide.step();
   wide.arrive({.id = id(2), .known = 10, .tenant = 2}, 4);
-  wide.step();
+  for (int i = 0; i < 2; ++i) wide.step();
   EXPECT_TRUE(wide.scheduler_.runs(id(1))) << "a prompt for many answers is computed to its end";
 }
 
