@@ -3,7 +3,7 @@
 //
 // Thread rule: run() is the I/O thread; post() and work() from any thread; the rest before run() or on the
 // I/O thread. Errors of clients end their connection, with an answer from Handler::protocol_error() where one
-// can be sent. With connection.cc, socket_stream.cc and work_lanes.h the only user of Asio and
+// can be sent. With connection*.cc, socket_stream.cc and work_lanes.h the only user of Asio and
 // Beast.
 #pragma once
 
