@@ -11,7 +11,6 @@ namespace {
 
 constexpr double kLingerS = 2;                    // for a refused client to read why
 constexpr std::size_t kKeptOutputBytes = 16'384;  // of a written answer's buffer
-constexpr std::size_t kAllHeadersBytes = std::size_t{32} << 20;  // of what is read of all requests' headers
 
 std::string http_date() {
   const std::time_t now = std::time(nullptr);

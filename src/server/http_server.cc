@@ -36,7 +36,8 @@ Status make_way(const std::string& path) {
   std::error_code ignored;
   if (fs::status(path, ignored).type() != fs::file_type::socket) return {};
   if (platform::answers_at(path))
-    return fail(ErrorKind::kIo, "--uds: another server listens on '{}'; stop it, or choose another path", path);
+    return fail(ErrorKind::kIo, "--uds: another server listens on '{}'; stop it, or choose another path",
+                path);
   fs::remove(path, ignored);
   return {};
 }
@@ -155,6 +156,13 @@ struct HttpServer::State {
     });
   }
 };
+
+std::size_t HttpLimits::most_body_bytes() const { return all_bodies_bytes + connections * kFreeBodyBytes; }
+
+std::size_t HttpLimits::most_connection_bytes() const {
+  constexpr std::size_t kReadAhead = std::size_t{32} << 10;
+  return kAllHeadersBytes + connections * (kFreeHeaderBytes + kReadAhead);
+}
 
 HttpServer::HttpServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 

@@ -7,7 +7,6 @@
 // Beast.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -24,22 +23,23 @@ struct HttpLimits {
   std::size_t header_bytes = 65'536;
   std::size_t body_bytes = std::size_t{16} << 20;
   // Of all requests together that are read, wait or are answered; each has kFreeBodyBytes besides.
-  std::size_t all_bodies_bytes = std::size_t{256} << 20;
+  std::size_t all_bodies_bytes = std::size_t{64} << 20;
   std::size_t connections = 1024;
   std::size_t connections_per_address = 512;
   double idle_s = 75;     // without a request
   double request_s = 30;  // from a request's first byte to its last
   double stall_s = 60;    // a client that takes nothing of its answer
 
-  // Bodies of all requests together, from their first byte to the end of the answer; more get 429.
-  std::size_t all_body_bytes() const { return std::max(4 * body_bytes, std::size_t{16} << 20); }
-  // What connections take beside bodies: a header, and what TLS and the network read ahead.
-  std::size_t connection_bytes() const { return connections * (header_bytes + (std::size_t{32} << 10)); }
+  // Upper bounds of what all of them hold at once: of bodies, from their first byte to the end of the answer,
+  // and of the rest: headers, and what TLS and the network read ahead.
+  std::size_t most_body_bytes() const;
+  std::size_t most_connection_bytes() const;
 };
 
 // Of a body, and of what is read of a header, that count for nobody's limit.
 inline constexpr std::size_t kFreeBodyBytes = 65'536;
 inline constexpr std::size_t kFreeHeaderBytes = 20'480;
+inline constexpr std::size_t kAllHeadersBytes = std::size_t{32} << 20;  // of all headers besides
 
 enum class Reach { kThisMachine, kNetwork, kUnixSocket };  // who can connect
 

@@ -371,7 +371,7 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    count_to("max-request-bytes", {1024, std::size_t{1} << 30},
                             [&o](std::size_t n) { o.http.limits.body_bytes = n; })});
   flags.push_back({"max-all-request-bytes", "", "N",
-                   "bodies of all requests under way together, each beyond its first 64K\n(default 256M)", limits,
+                   "bodies of all requests under way together, each beyond its first 64K\n(default 64M)", limits,
                    count_to("max-all-request-bytes", {1024, std::size_t{1} << 40},
                             [&o](std::size_t n) { o.http.limits.all_bodies_bytes = n; })});
   flags.push_back({"h11-max-incomplete-event-size", ",--max-header-bytes", "N",

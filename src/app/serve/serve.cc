@@ -1,5 +1,5 @@
-#include "app/status_line.h"
 #include "app/serve/serve.h"
+#include "app/status_line.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -25,11 +25,11 @@ capacity::KvSize kv_size(const ServeOptions& options) {
 // much again.
 constexpr std::size_t kJsonGrowth = 12;
 
-// What the server takes beside the engine. One request is read at a time.
+// What the server takes beside the engine. One long request is read at a time, and short ones beside it.
 std::vector<capacity::Beside> beside_engine(const server::HttpLimits& limits) {
-  return {
-      {"connections", limits.connection_bytes(), "--max-connections or --max-header-bytes"},
-      {"request bodies", limits.all_body_bytes() + kJsonGrowth * limits.body_bytes, "--max-request-bytes"}};
+  return {{"connections", limits.most_connection_bytes(), "--max-connections"},
+          {"request bodies", limits.most_body_bytes() + kJsonGrowth * limits.body_bytes,
+           "--max-all-request-bytes or --max-request-bytes"}};
 }
 
 Result<std::unique_ptr<engine::Engine>> load_engine(const ServeOptions& options, const std::string& path) {
@@ -37,7 +37,7 @@ Result<std::unique_ptr<engine::Engine>> load_engine(const ServeOptions& options,
   engine.model = path;
   engine.kv_size = kv_size(options);
   engine.queue = {.requests = options.max_queued_requests,
-                  .text_bytes = options.http.limits.all_body_bytes()};
+                  .text_bytes = options.http.limits.most_body_bytes()};
   engine.beside = beside_engine(options.http.limits);
   if (options.kv_metrics) engine.residency_share = options.kv_metrics_share;
   ProgressBar bar("loading " + std::filesystem::path(path).filename().string());
