@@ -40,8 +40,15 @@ template <typename... Args>
                .param = std::string(field)});
 }
 
-// {"error": {"message", "type", "param", "code"}}
-[[nodiscard]] std::string error_body(const ApiError& error);
+// Whose clients read the error.
+enum class ErrorShape {
+  kOpenAi,     // {"error": {"message", "type", "param", "code"}}
+  kAnthropic,  // {"type": "error", "error": {"type", "message"}}
+  kOllama,     // {"error": "message"}
+};
+// That of the API to which a path belongs, whether or not it is there.
+[[nodiscard]] ErrorShape shape_of(std::string_view path);
+[[nodiscard]] std::string error_body(const ApiError& error, ErrorShape shape = ErrorShape::kOpenAi);
 
 }  // namespace folio::api
 

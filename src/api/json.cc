@@ -77,8 +77,10 @@ Checked<Json> parse_json(std::string_view text) {
   if (extent.keys > kMaxJsonKeys)
     return refuse("the JSON has {} keys; {} is the limit", extent.keys, kMaxJsonKeys);
   if (extent.units > kMaxJsonUnits)
-    return refuse("the JSON has more values than {}, where a text, a list or an object counts as four; send less at once",
-                  kMaxJsonUnits);
+    return refuse(
+        "the JSON has more values than {}, where a text, a list or an object counts as four; send less at "
+        "once",
+        kMaxJsonUnits);
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::parse_error& error) {

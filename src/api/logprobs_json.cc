@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <string>
 
+#include "text/utf8.h"
+
 namespace folio::api {
 namespace {
 
@@ -17,9 +19,16 @@ std::string text_of(const text::Tokenizer& tokenizer, TokenId token) {
                        : std::string(bytes);
 }
 
+std::string id_name(TokenId token) { return fmt::format("token_id:{}", raw(token)); }
+
+// Bytes that are no whole characters are spelled out, as OpenAI did: "bytes:\\xf0\\x9f".
 std::string name_of(const TokenNaming& naming, TokenId token) {
-  return naming.names == TokenNames::kIds ? fmt::format("token_id:{}", raw(token))
-                                          : text_of(naming.tokenizer, token);
+  if (naming.names == TokenNames::kIds) return id_name(token);
+  std::string text = text_of(naming.tokenizer, token);
+  if (!text::first_invalid_utf8(text)) return text;
+  std::string bytes = "bytes:";
+  for (const char c : text) bytes += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+  return bytes;
 }
 
 // Of the answer's text; control tokens are no part of it.
@@ -64,8 +73,16 @@ void add_position(Json& json, const TokenNaming& naming, const sampling::Logprob
   json["tokens"].push_back(name);
   json["token_logprobs"].push_back(number_of(position.chosen));
   Json top = Json::object();
-  for (const TokenLogprob& token : first_of(position.top, top_count))
-    top[name_of(naming, token.token)] = number_of(token);
+  for (const TokenLogprob& token : first_of(position.top, top_count)) {
+    if (token.token == position.chosen.token) {
+      top[name] = number_of(token);
+      continue;
+    }
+    // Two tokens may have one text: the name is the chosen one's, then the likelier one's.
+    std::string key = name_of(naming, token.token);
+    if (key == name || top.contains(key)) key = id_name(token.token);
+    top[std::move(key)] = number_of(token);
+  }
   top[name] = number_of(position.chosen);  // the chosen one is always among them
   json["top_logprobs"].push_back(std::move(top));
   json["text_offset"].push_back(offset);

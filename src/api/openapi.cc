@@ -31,6 +31,11 @@ Json request_schema(Endpoint endpoint, std::string_view required, const ApiFacts
   }
   for (const RefusedField& field : refused_fields()) {
     if ((field.endpoints & endpoint) == 0) continue;
+    const bool changes = field.changes == RefusedField::Changes::kAnswer;
+    if (!changes && facts.unknown_fields == UnknownFields::kIgnore) {
+      properties[std::string(field.name)] = {{"description", "accepted and ignored"}};
+      continue;
+    }
     Json values = parsed(field.neutral);
     values.push_back(nullptr);
     properties[std::string(field.name)] = {{"enum", values},
@@ -39,7 +44,7 @@ Json request_schema(Endpoint endpoint, std::string_view required, const ApiFacts
   return {{"type", "object"},
           {"required", Json::array({required})},
           {"properties", properties},
-          {"additionalProperties", false}};
+          {"additionalProperties", facts.unknown_fields == UnknownFields::kIgnore}};
 }
 
 Json reference(std::string_view name) { return {{"$ref", "#/components/schemas/" + std::string(name)}}; }
@@ -113,7 +118,7 @@ Json schemas(const ApiFacts& facts) {
     "type": {"type": "string"}, "param": {"type": ["string", "null"]}, "code": {"type": ["string", "null"]}}}}})");
   all["Object"] = parsed(R"({"type": "object"})");
   all["Messages"] = parsed(R"({"type": "array", "minItems": 1, "items": {"type": "object",
-    "required": ["role", "content"], "additionalProperties": false, "properties": {
+    "required": ["role", "content"], "properties": {
       "role": {"enum": ["system", "developer", "user", "assistant"]},
       "name": {"type": "string"},
       "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object",

@@ -21,6 +21,7 @@ struct Route {
 struct ApiFacts {
   std::string version;
   std::size_t most_logprobs = kDefaultMaxLogprobs, vocabulary = 0;
+  UnknownFields unknown_fields = UnknownFields::kIgnore;
 };
 
 // An OpenAPI 3.1 document that describes `routes`.

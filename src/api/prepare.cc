@@ -24,6 +24,11 @@ void truncate(const ServedModel& served, const Request& request, std::vector<Tok
   if (tokens.size() > keep) tokens.erase(tokens.begin(), tokens.end() - static_cast<std::ptrdiff_t>(keep));
 }
 
+// An answer has a token at least, unless it is asked to have none.
+std::size_t least_answer(const Request& request) {
+  return std::min<std::size_t>(request.max_tokens.value_or(1), 1);
+}
+
 Checked<void> check_length(const ServedModel& served, const Request& request,
                            const std::vector<TokenId>& tokens) {
   if (tokens.empty())
@@ -35,23 +40,34 @@ Checked<void> check_length(const ServedModel& served, const Request& request,
       return refuse_field(prompt_field(request), "holds token {}, outside the vocabulary of {}", raw(token),
                           vocabulary);
   const std::size_t most = served.longest_tokens;
-  const std::size_t answer = request.max_tokens.value_or(1);
-  if (tokens.size() + answer <= most) return {};
-  if (request.endpoint == kEmbeddings)
+  if (tokens.size() + least_answer(request) <= most) return {};
+  const bool vectors = request.endpoint == kEmbeddings;
+  return std::unexpected(ApiError{
+      .message =
+          fmt::format("This model's maximum context length is {} tokens. The {} has {}; shorten it, or "
+                      "let truncate_prompt_tokens cut it",
+                      most, vectors ? "input" : "prompt", tokens.size()),
+      .param = prompt_field(request),
+      .code = "context_length_exceeded"});
+}
+
+// A max_tokens that the context has no room for. The words of the refusal are vLLM's: clients read the
+// numbers out of them.
+Checked<void> fit_answer(const ServedModel& served, Request& request, std::size_t prompt_tokens) {
+  const std::size_t most = served.longest_tokens, room = most - prompt_tokens;
+  if (request.max_tokens == kWholeContext) request.max_tokens.reset();
+  if (!request.max_tokens || *request.max_tokens <= room) return {};
+  if (served.strictness.long_answers == LongAnswers::kRefuse)
     return std::unexpected(ApiError{
-        .message = fmt::format("This model's maximum context length is {} tokens. The input has {}; shorten "
-                               "it, or let truncate_prompt_tokens cut it",
-                               most, tokens.size()),
-        .param = "input",
+        .message =
+            fmt::format("'max_tokens' or 'max_completion_tokens' is too large: {0}. This model's maximum "
+                        "context length is {1} tokens and your request has {2} input tokens ({0} > {1} "
+                        "- {2}).",
+                        *request.max_tokens, most, prompt_tokens),
+        .param = "max_tokens",
         .code = "context_length_exceeded"});
-  const std::string_view field = tokens.size() + 1 > most ? prompt_field(request) : "max_tokens";
-  return std::unexpected(
-      ApiError{.message = fmt::format(
-                   "This model's maximum context length is {} tokens. The prompt has {} and the answer may "
-                   "have {}: {} in all; shorten the prompt or lower max_tokens",
-                   most, tokens.size(), answer, tokens.size() + answer),
-               .param = std::string(field),
-               .code = "context_length_exceeded"});
+  request.notes.max_tokens = std::min(request.notes.max_tokens.value_or(room), room);
+  return {};
 }
 
 // More than the API gives is asked for with the whole vocabulary in mind; what that takes is bounded by this.
@@ -77,9 +93,10 @@ Checked<void> check_logprobs(const ServedModel& served, Request& request,
   }
   if (widest <= kDefaultMaxLogprobs) return {};
   std::size_t positions = 0;
-  for (const PreparedPrompt& prompt : prompts)
-    positions += prompt.tokens.size() +
-                 request.n * request.max_tokens.value_or(served.longest_tokens - prompt.tokens.size());
+  for (const PreparedPrompt& prompt : prompts) {
+    const std::size_t room = served.longest_tokens - prompt.tokens.size();
+    positions += prompt.tokens.size() + request.n * std::min(request.max_tokens.value_or(room), room);
+  }
   if (positions <= kMaxLogprobEntries / (widest + 1)) return {};
   return refuse_field(field,
                       "asks for {} tokens at up to {} positions; {} in all are the limit: lower max_tokens",
@@ -94,9 +111,10 @@ Checked<void> check_bytes(const ServedModel& served, const Request& request, std
   const std::size_t most = served.longest_token_bytes * served.longest_tokens;
   if (most == 0 || bytes <= most || request.truncate_prompt_tokens) return {};
   return std::unexpected(ApiError{
-      .message = fmt::format("This model's maximum context length is {} tokens, which no more than {} bytes of "
-                             "text can fit into. The prompt has {} bytes; shorten it",
-                             served.longest_tokens, most, bytes),
+      .message =
+          fmt::format("This model's maximum context length is {} tokens, which no more than {} bytes of "
+                      "text can fit into. The prompt has {} bytes; shorten it",
+                      served.longest_tokens, most, bytes),
       .param = prompt_field(request),
       .code = "context_length_exceeded"});
 }
@@ -113,7 +131,8 @@ std::size_t bytes_of(const Json& messages) {
 Checked<void> check_answers(const Request& request) {
   const std::size_t answers = request.n * request.prompts.size();
   if (request.endpoint != kCompletions || answers <= engine::kMaxSequences) return {};
-  return refuse_field("n", "is {}, for {} prompts: {} answers, but a request may have {}; send several requests",
+  return refuse_field("n",
+                      "is {}, for {} prompts: {} answers, but a request may have {}; send several requests",
                       request.n, request.prompts.size(), answers, engine::kMaxSequences);
 }
 
@@ -134,11 +153,17 @@ Checked<void> check_choice(const ServedModel& served, const Request& request) {
   const sampling::TokenSet excluded(std::move(never));
   const bool left = s.allowed_token_ids.empty()
                         ? excluded.size() < served.engine.config().vocab
-                        : std::ranges::any_of(s.allowed_token_ids,
-                                              [&](TokenId token) { return !excluded.contains(token); });
+                        : std::ranges::any_of(
+                              s.allowed_token_ids, [&](TokenId token) { return !excluded.contains(token); });
   if (left) return {};
   return refuse_field(s.allowed_token_ids.empty() ? field : "allowed_token_ids",
                       "leaves no token to choose: all that are allowed are excluded by {}", field);
+}
+
+// The model's, if an answer may be that long at all.
+std::optional<std::size_t> default_length(const Request& request, const GenerationDefaults& defaults) {
+  if (!defaults.max_new_tokens) return std::nullopt;
+  return std::max(*defaults.max_new_tokens, request.sampling.min_tokens);
 }
 
 }  // namespace
@@ -156,7 +181,11 @@ Checked<PreparedRequest> prepare_body(const ServedModel& served, Endpoint endpoi
 }
 
 Checked<PreparedRequest> prepare_request(const ServedModel& served, Endpoint endpoint, const Json& body) {
-  FOLIO_ASK(request, read_request(endpoint, body, served.sampling));
+  const GenerationDefaults& defaults = served.defaults;
+  FOLIO_ASK(request, read_request(endpoint, body,
+                                  {.sampling = endpoint == kChat ? defaults.chat : defaults.text,
+                                   .unknown_fields = served.strictness.unknown_fields}));
+  if (endpoint == kChat && !request.max_tokens) request.max_tokens = default_length(request, defaults);
   if (request.priority != 0 && served.priorities == Priorities::kRefuse)
     return refuse_field("priority", "needs --scheduling-policy priority; leave it out");
   if (endpoint == kEmbeddings) {
@@ -218,7 +247,7 @@ Checked<PreparedPrompt> encode_prompt(const ServedModel& served, const Request& 
   return made;
 }
 
-Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request) {
+Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, Request& request) {
   FOLIO_ASK_STATUS(check_model(served, request.model));
   const std::size_t width = served.engine.config().hidden;
   if (request.dimensions && *request.dimensions != width)
@@ -233,7 +262,10 @@ Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Re
     FOLIO_ASK(made, encode_prompt(served, request, prompt));
     prompts.push_back(std::move(made));
   }
-  for (const PreparedPrompt& prompt : prompts) FOLIO_ASK_STATUS(check_length(served, request, prompt.tokens));
+  for (const PreparedPrompt& prompt : prompts) {
+    FOLIO_ASK_STATUS(check_length(served, request, prompt.tokens));
+    FOLIO_ASK_STATUS(fit_answer(served, request, prompt.tokens.size()));
+  }
   return prompts;
 }
 

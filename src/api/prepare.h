@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,14 +16,21 @@ namespace folio::api {
 
 enum class Priorities { kRefuse, kUse };  // the field `priority`
 
+// What requests mean where they are silent.
+struct GenerationDefaults {
+  sampling::SamplingParams chat, text;        // of chats, and of completions
+  std::optional<std::size_t> max_new_tokens;  // of a chat's answer; unset: what the context leaves
+};
+
 // What a request is prepared for.
 struct ServedModel {
   const engine::Engine& engine;             // its immutable part
   const text::ChatTemplate& chat_template;  // the model's, or another for all requests
   const std::vector<std::string>& names;    // none: whatever a request says
   std::size_t longest_tokens;               // of prompt and answer together
-  // What requests mean where they are silent, and what they may ask for.
-  const sampling::SamplingParams& sampling;
+  const GenerationDefaults& defaults;
+  // What requests may ask for.
+  Strictness strictness = {};
   Priorities priorities = Priorities::kRefuse;
   std::uint32_t max_logprobs = kDefaultMaxLogprobs;  // or kAllLogprobs
   engine::Pooling pooling = engine::Pooling::kLast;  // of embeddings
@@ -67,8 +75,9 @@ struct PreparedRequest {
 // Checks what the sampling fields say of tokens, and turns bad_words into them. Errors: 400 naming the field,
 // also where the fields together leave no token to choose.
 [[nodiscard]] Checked<void> prepare_sampling(const ServedModel& served, Request& request);
-// One for each answer. Errors: also 400 for a prompt, or a prompt and max_tokens, that is too long, saying
-// both lengths.
-[[nodiscard]] Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, const Request& request);
+// One for each answer. A max_tokens beyond the context is noted as lowered: the engine's answers end there.
+// Errors: also 400 for a prompt that is too long, and by `served.strictness` for such a max_tokens, saying
+// the lengths.
+[[nodiscard]] Checked<std::vector<PreparedPrompt>> prepare(const ServedModel& served, Request& request);
 
 }  // namespace folio::api

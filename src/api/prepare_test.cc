@@ -66,7 +66,8 @@ std::string ids(std::size_t count) {
 TEST_F(Prepare, PromptsBecomeTheTokenizersTokens) {
   const auto made = accepted(kCompletions, R"({"prompt": ["Once upon a time", [5, 6]], "model": "stories"})");
   ASSERT_EQ(made.prompts.size(), 2u);
-  EXPECT_EQ(made.prompts[0].tokens, engine_->tokenizer().encode("Once upon a time", {.add = text::AddTokens::kYes}));
+  EXPECT_EQ(made.prompts[0].tokens,
+            engine_->tokenizer().encode("Once upon a time", {.add = text::AddTokens::kYes}));
   EXPECT_EQ(made.prompts[0].text, "Once upon a time");
   EXPECT_EQ(made.prompts[1].tokens, (std::vector{TokenId{5}, TokenId{6}}));
   const auto bare = accepted(kCompletions, R"({"prompt": "Once", "add_special_tokens": false})");
@@ -77,10 +78,12 @@ TEST_F(Prepare, PromptsBecomeTheTokenizersTokens) {
 }
 
 TEST_F(Prepare, WhatIsTooLongSaysBothLengths) {
-  EXPECT_THAT(refused(kCompletions, fmt::format(R"({{"prompt": {}}})", ids(513))), HasSubstr("The prompt has 513"));
+  EXPECT_THAT(refused(kCompletions, fmt::format(R"({{"prompt": {}}})", ids(513))),
+              HasSubstr("The prompt has 513"));
   EXPECT_THAT(refused(kCompletions, R"({"prompt": [1, 2], "max_tokens": 511})"), HasSubstr("513 in all"));
   EXPECT_THAT(refused(kEmbeddings, fmt::format(R"({{"input": {}}})", ids(513))), HasSubstr("input: "));
-  const auto cut = accepted(kCompletions, fmt::format(R"({{"prompt": {}, "truncate_prompt_tokens": 7}})", ids(600)));
+  const auto cut =
+      accepted(kCompletions, fmt::format(R"({{"prompt": {}, "truncate_prompt_tokens": 7}})", ids(600)));
   EXPECT_EQ(cut.prompts[0].tokens.size(), 7u);
 }
 
@@ -99,7 +102,8 @@ TEST_F(Prepare, ATextThatNoContextHoldsIsRefusedUnread) {
 TEST_F(Prepare, NothingIsTokenisedForSomebodyWhoHasGone) {
   abandoned_ = true;
   EXPECT_THAT(refused(kCompletions, R"({"prompt": "x"})", kAbandoned), HasSubstr("gone"));
-  EXPECT_THAT(refused(kChat, R"({"messages": [{"role": "user", "content": "x"}]})", kAbandoned), HasSubstr("gone"));
+  EXPECT_THAT(refused(kChat, R"({"messages": [{"role": "user", "content": "x"}]})", kAbandoned),
+              HasSubstr("gone"));
 }
 
 TEST_F(Prepare, ListsAreBoundedAndTheirDuplicatesDropped) {
@@ -107,15 +111,16 @@ TEST_F(Prepare, ListsAreBoundedAndTheirDuplicatesDropped) {
   for (const char* field : {"stop_token_ids", "allowed_token_ids"})
     EXPECT_THAT(refused(kCompletions, fmt::format(R"({{"prompt": "x", "{}": {}}})", field, many)),
                 HasSubstr(fmt::format("{}: '{}' takes at most 262144", field, field)));
-  const auto made =
-      accepted(kCompletions, fmt::format(R"({{"prompt": "x", "max_tokens": 1, "stop_token_ids": {}}})", ids(48'000)));
+  const auto made = accepted(
+      kCompletions, fmt::format(R"({{"prompt": "x", "max_tokens": 1, "stop_token_ids": {}}})", ids(48'000)));
   EXPECT_EQ(made.request.sampling.stop_token_ids.size(), 512u);
   EXPECT_THAT(refused(kCompletions, R"({"prompt": "x", "stop_token_ids": [512]})"), HasSubstr("outside"));
 }
 
 TEST_F(Prepare, AListIsSharedByAllPrompts) {
   const auto made = accepted(
-      kCompletions, R"({"prompt": ["a", "b"], "stop": ["x"], "bad_words": ["dog"], "logit_bias": {"3": 1}, "stop_token_ids": [3]})");
+      kCompletions,
+      R"({"prompt": ["a", "b"], "stop": ["x"], "bad_words": ["dog"], "logit_bias": {"3": 1}, "stop_token_ids": [3]})");
   const auto first = engine_request(made.request, *engine_, {TokenId{1}});
   const auto second = engine_request(made.request, *engine_, {TokenId{2}});
   EXPECT_EQ(&first.stop[0], &second.stop[0]);
@@ -135,9 +140,11 @@ TEST_F(Prepare, MoreAnswersThanCanEverBeTakenAreNoMatterOfTime) {
 TEST_F(Prepare, SomethingIsLeftToChoose) {
   EXPECT_THAT(refused(kCompletions, R"({"prompt": "x", "min_tokens": 1, "allowed_token_ids": [2]})"),
               HasSubstr("allowed_token_ids: "));
-  EXPECT_THAT(refused(kCompletions, R"({"prompt": "x", "min_tokens": 1, "allowed_token_ids": [7], "stop_token_ids": [7]})"),
+  EXPECT_THAT(refused(kCompletions,
+                      R"({"prompt": "x", "min_tokens": 1, "allowed_token_ids": [7], "stop_token_ids": [7]})"),
               HasSubstr("min_tokens"));
-  EXPECT_THAT(refused(kCompletions, fmt::format(R"({{"prompt": "x", "min_tokens": 1, "stop_token_ids": {}}})", ids(512))),
+  EXPECT_THAT(refused(kCompletions,
+                      fmt::format(R"({{"prompt": "x", "min_tokens": 1, "stop_token_ids": {}}})", ids(512))),
               HasSubstr("min_tokens: "));
   accepted(kCompletions, R"({"prompt": "x", "min_tokens": 1, "allowed_token_ids": [2, 3]})");
   accepted(kCompletions, R"({"prompt": "x", "allowed_token_ids": [2]})");
@@ -149,8 +156,10 @@ TEST_F(Prepare, ABeamSearchLooksAtFewEndTokens) {
               HasSubstr("temperature: "));
   std::string list = "[0";
   for (int i = 1; i < 1025; ++i) list += fmt::format(",{}", i);
-  EXPECT_THAT(refused(kCompletions, fmt::format(R"({{"prompt": "x", "use_beam_search": true, "stop_token_ids": {}]}})", list)),
-              HasSubstr("stop_token_ids: 'stop_token_ids' names 1025"));
+  EXPECT_THAT(
+      refused(kCompletions,
+              fmt::format(R"({{"prompt": "x", "use_beam_search": true, "stop_token_ids": {}]}})", list)),
+      HasSubstr("stop_token_ids: 'stop_token_ids' names 1025"));
 }
 
 TEST_F(Prepare, LogprobsAreAsManyAsTheServerGives) {
@@ -182,7 +191,8 @@ TEST(Json, WhatIsShownIsTheBeginning) {
   EXPECT_EQ(shown(Json::parse(R"({"a": [1, 2, {}], "b": null})")), R"({"a":[1,2,{}],"b":null})");
   EXPECT_EQ(shown(Json(std::string(1000, 'x'))), "\"" + std::string(59, 'x') + "...");
   EXPECT_EQ(shown(Json(std::vector<int>(1000, 7))).size(), 63u);
-  EXPECT_EQ(shown(Json(std::string(59, 'x') + "\u20ac\u20ac\u20ac\u20ac")), "\"" + std::string(59, 'x') + "...");
+  EXPECT_EQ(shown(Json(std::string(59, 'x') + "\u20ac\u20ac\u20ac\u20ac")),
+            "\"" + std::string(59, 'x') + "...");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Fields that folio knows and does not do. To turn one on: delete its line and add one to request_fields.cc.
+// Fields that folio knows and does not do: refused where they would change the answer, else ignored. To turn
+// one on: delete its line and add one to request_fields.cc.
 #include "api/request.h"
 
 namespace folio::api {
@@ -17,7 +18,8 @@ constexpr RefusedField kRefused[] = {
      "is not supported; structured output comes with structured_outputs, later"},
     {"tools", kChat, "[[]]", "is not supported yet; leave it out, or describe the tools in a message"},
     {"tool_choice", kChat, "[\"none\", \"auto\"]", "is not supported yet; leave it out"},
-    {"parallel_tool_calls", kChat, "[true, false]", "is not supported yet; leave it out"},
+    {"parallel_tool_calls", kChat, "[true, false]", "is not supported yet; leave it out",
+     RefusedField::Changes::kNothing},
     {"functions", kChat, "[[]]", "is not supported; the API itself has replaced it by tools"},
     {"function_call", kChat, "[\"none\", \"auto\"]",
      "is not supported; the API itself has replaced it by tools"},
@@ -44,11 +46,12 @@ constexpr RefusedField kRefused[] = {
     {"truncation_side", kEmbeddings, "[\"left\"]", "takes only \"left\": the end of a text is kept"},
     {"modalities", kChat, "[[\"text\"]]", "takes only [\"text\"]"},
     {"audio", kChat, "[]", "is not supported; folio answers in text"},
-    {"prediction", kChat, "[]", "is not supported; leave it out"},
+    {"prediction", kChat, "[]", "is not supported; leave it out", RefusedField::Changes::kNothing},
     {"web_search_options", kChat, "[]", "is not supported; folio reaches no network"},
     {"moderation", kBoth, "[]", "is not supported; leave it out"},
-    {"service_tier", kBoth, "[\"auto\", \"default\"]", "takes only \"auto\" and \"default\""},
-    {"store", kBoth, "[false]", "takes only false: folio keeps no answers"},
+    {"service_tier", kBoth, "[\"auto\", \"default\"]", "takes only \"auto\" and \"default\"",
+     RefusedField::Changes::kNothing},
+    {"store", kBoth, "[false]", "takes only false: folio keeps no answers", RefusedField::Changes::kNothing},
     {"kv_transfer_params", kBoth, "[]", "is not supported; leave it out"},
     {"vllm_xargs", kBoth, "[{}]", "is not supported; leave it out"},
 };

@@ -14,19 +14,21 @@ const char* path_of(Endpoint endpoint) {
   return endpoint == kChat ? "/v1/chat/completions" : "/v1/completions";
 }
 
-Checked<void> read_field(const std::string& name, const Json& value, Request& request) {
+Checked<void> read_field(const std::string& name, const Json& value, Reading& reading) {
+  if (value.is_null()) return {};
+  const Endpoint endpoint = reading.request.endpoint;
   const auto is_named = [&](const auto& field) {
-    return field.name == name && (field.endpoints & request.endpoint) != 0;
+    return field.name == name && (field.endpoints & endpoint) != 0;
   };
   if (const auto field = std::ranges::find_if(request_fields(), is_named); field != request_fields().end())
-    return value.is_null() ? Checked<void>() : field->read(value, name, request);
+    return field->read(value, name, reading);
   if (const auto field = std::ranges::find_if(refused_fields(), is_named); field != refused_fields().end()) {
-    if (value.is_null()) return {};
     const Json neutral = Json::parse(field->neutral, nullptr, false);
     if (std::ranges::find(neutral, value) != neutral.end()) return {};
+    if (field->changes == RefusedField::Changes::kNothing) return reading.ignore(name, field->why);
     return refuse_field(name, "{}", field->why);
   }
-  return refuse_field(name, "is no field of {}; leave it out", path_of(request.endpoint));
+  return reading.ignore(name, fmt::format("is no field of {}; leave it out", path_of(endpoint)));
 }
 
 Checked<std::string> read_parts(const Json& parts, const std::string& where) {
@@ -55,7 +57,7 @@ Checked<std::string> read_content(const Json& message, const std::string& where)
   return read_text(*content, where + ".content");
 }
 
-Checked<Json> read_message(const Json& message, const std::string& where) {
+Checked<Json> read_message(const Json& message, const std::string& where, Reading& reading) {
   if (!message.is_object())
     return refuse_field(where, "takes an object with role and content, not {}", shown(message));
   const auto role = message.find("role");
@@ -72,10 +74,14 @@ Checked<Json> read_message(const Json& message, const std::string& where) {
       if (key != "annotations") FOLIO_ASK_STATUS(read_text(value, where + "." + key));
       continue;
     }
-    if (key == "tool_calls" && value == Json::array()) continue;
-    return refuse_field(where + "." + key, "is not supported; leave it out");
+    if (key == "tool_calls" || key == "function_call" || key == "audio") {
+      if (value.empty()) continue;
+      return refuse_field(where + "." + key, "is not supported yet; leave it out");
+    }
+    FOLIO_ASK_STATUS(reading.ignore(where + "." + key, "is not known; leave it out"));
   }
-  const bool may_be_empty = name == "assistant" && (!message.contains("content") || message["content"].is_null());
+  const bool may_be_empty =
+      name == "assistant" && (!message.contains("content") || message["content"].is_null());
   std::string content;
   if (!may_be_empty) {
     FOLIO_ASK(given, read_content(message, where));
@@ -120,30 +126,39 @@ Checked<void> check_beams(const Request& request) {
 
 }  // namespace
 
-Checked<Json> read_messages(const Json& value, std::string_view name) {
+Checked<void> Reading::ignore(std::string_view name, std::string_view why) {
+  if (unknown_fields == UnknownFields::kRefuse) return refuse_field(name, "{}", why);
+  request.notes.ignore(name);
+  return {};
+}
+
+Checked<Json> read_messages(const Json& value, std::string_view name, Reading& reading) {
   if (!value.is_array() || value.empty())
     return refuse_field(name, "takes a list of at least one message, not {}", shown(value));
   Json messages = Json::array();
   for (std::size_t i = 0; i < value.size(); ++i) {
-    FOLIO_ASK(message, read_message(value[i], fmt::format("{}[{}]", name, i)));
+    FOLIO_ASK(message, read_message(value[i], fmt::format("{}[{}]", name, i), reading));
     messages.push_back(std::move(message));
   }
   return messages;
 }
 
-Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
-                               const sampling::SamplingParams& defaults) {
+Checked<Request> parse_request(Endpoint endpoint, std::string_view body, const ReadingRules& rules) {
   FOLIO_ASK(json, parse_json(body));
-  return read_request(endpoint, json, defaults);
+  return read_request(endpoint, json, rules);
 }
 
-Checked<Request> read_request(Endpoint endpoint, const Json& json, const sampling::SamplingParams& defaults) {
+Checked<Request> read_request(Endpoint endpoint, const Json& json, const ReadingRules& rules) {
   if (!json.is_object()) return refuse("the body takes a JSON object, not {}", shown(json));
   const auto beams = json.find("use_beam_search");
   const bool draws = beams == json.end() || *beams != true;
-  Request request{.endpoint = endpoint,
-                  .sampling = draws ? defaults : sampling::SamplingParams{.temperature = 0}};
-  for (const auto& [name, value] : json.items()) FOLIO_ASK_STATUS(read_field(name, value, request));
+  Reading reading{
+      .request = {.endpoint = endpoint,
+                  .sampling = draws ? rules.sampling : sampling::SamplingParams{.temperature = 0}},
+      .unknown_fields = rules.unknown_fields};
+  for (const auto& [name, value] : json.items()) FOLIO_ASK_STATUS(read_field(name, value, reading));
+  Request request = std::move(reading.request);
+  if (reading.max_completion_tokens) request.max_tokens = reading.max_completion_tokens;
   if (endpoint == kChat && request.messages.empty())
     return refuse_field("messages", "is missing; give at least one");
   if (endpoint == kCompletions && request.prompts.empty()) return refuse_field("prompt", "is missing");

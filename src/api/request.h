@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "api/embedding_text.h"
 #include "api/json.h"
+#include "api/notes.h"
 #include "base/shared_list.h"
 #include "engine/engine.h"
 
@@ -27,6 +29,8 @@ inline constexpr std::size_t kMaxInputs = 2048;  // of /v1/embeddings
 inline constexpr std::uint32_t kDefaultMaxLogprobs = 20;
 inline constexpr std::uint32_t kAllLogprobs = 0xFFFFFFFF;  // -1: of the whole vocabulary
 inline constexpr std::size_t kDefaultCompletionTokens = 16;
+inline constexpr std::size_t kWholeContext =
+    std::numeric_limits<std::size_t>::max();  // of max_tokens, as read
 
 enum class TokenNames { kTexts, kIds };  // of log-probabilities; kIds: "token_id:7"
 
@@ -39,8 +43,8 @@ struct Request {
   Json messages = Json::array();  // of a chat, every content a text
   std::string documents, kwargs;  // JSON for the template; empty: none
   sampling::SamplingParams sampling;
-  std::optional<std::uint64_t> seed;  // unset: drawn
-  std::optional<std::size_t> max_tokens;
+  std::optional<std::uint64_t> seed;          // unset: drawn
+  std::optional<std::size_t> max_tokens;      // unset: what the context leaves
   std::size_t n = 1;                          // answers to each prompt
   std::int32_t priority = 0;                  // smaller first
   std::uint64_t tenant = 0;                   // who asks; not a field
@@ -67,33 +71,51 @@ struct Request {
   std::optional<Normalize> normalize;  // unset: as the server does
   VectorFormat vector_format = VectorFormat::kFloat;
   std::optional<std::size_t> dimensions;
+  Notes notes;
 };
 
-// `defaults`: what sampling fields mean where they are absent. Errors: 400 naming the first field that is
-// wrong, missing, refused or unknown.
-[[nodiscard]] Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
-                                             const sampling::SamplingParams& defaults);
+// How bodies are read.
+struct ReadingRules {
+  sampling::SamplingParams sampling;  // what sampling fields mean where they are absent
+  UnknownFields unknown_fields = UnknownFields::kIgnore;
+};
 
-[[nodiscard]] Checked<Request> read_request(Endpoint endpoint, const Json& body,
-                                            const sampling::SamplingParams& defaults);
+// Null is absent everywhere. Errors: 400 naming the first field that is wrong, missing or refused, or, by the
+// rules, unknown.
+[[nodiscard]] Checked<Request> parse_request(Endpoint endpoint, std::string_view body,
+                                             const ReadingRules& rules);
+[[nodiscard]] Checked<Request> read_request(Endpoint endpoint, const Json& body, const ReadingRules& rules);
 
 // The two tables, for parse_request() and /openapi.json.
+// A request while it is read.
+struct Reading {
+  Request request;
+  UnknownFields unknown_fields = UnknownFields::kIgnore;
+  // max_completion_tokens is the newer name of max_tokens, and wins.
+  std::optional<std::size_t> max_completion_tokens = {};
+
+  // A field that means nothing here: noted, or refused; `why` ends "'name' ...".
+  Checked<void> ignore(std::string_view name, std::string_view why);
+};
+
 struct Field {
   std::string_view name;
   Endpoint endpoints;
   std::string_view schema;  // JSON Schema of the value
-  Checked<void> (*read)(const Json& value, std::string_view name, Request& request);
+  Checked<void> (*read)(const Json& value, std::string_view name, Reading& reading);
 };
 struct RefusedField {
   std::string_view name;
   Endpoint endpoints;
   std::string_view neutral;  // JSON list of the values that ask for nothing, besides null
   std::string_view why;      // the end of "'name' ..."
+  // Whether the answer would be another one: else it is ignored as an unknown field is.
+  enum class Changes { kAnswer, kNothing } changes = Changes::kAnswer;
 };
 [[nodiscard]] std::span<const Field> request_fields();
 [[nodiscard]] std::span<const RefusedField> refused_fields();
 
 // The `messages` of a chat: roles and contents checked, contents made texts.
-[[nodiscard]] Checked<Json> read_messages(const Json& value, std::string_view name);
+[[nodiscard]] Checked<Json> read_messages(const Json& value, std::string_view name, Reading& reading);
 
 }  // namespace folio::api

@@ -15,79 +15,91 @@ using Done = Checked<void>;
 
 // A number into a member of the sampling parameters; the range is inclusive.
 template <auto Member>
-Done sampling_number(const Json& value, std::string_view name, Request& request, double first, double last) {
+Done sampling_number(const Json& value, std::string_view name, Reading& reading, double first, double last) {
   FOLIO_ASK(number, read_number(value, name, first, last));
-  request.sampling.*Member = static_cast<float>(number);
+  reading.request.sampling.*Member = static_cast<float>(number);
   return {};
 }
 
 template <auto Member>
-Done flag(const Json& value, std::string_view name, Request& request) {
+Done flag(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(is_set, read_flag(value, name));
-  request.*Member = is_set;
+  reading.request.*Member = is_set;
   return {};
 }
 
 // A text of at most kMaxNameBytes that is not empty.
 template <auto Member>
-Done short_text(const Json& value, std::string_view name, Request& request) {
+Done short_text(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(text, read_text(value, name));
   if (text.empty() || text.size() > kMaxNameBytes)
     return refuse_field(name, "takes a text of 1 to {} bytes, not of {}", kMaxNameBytes, text.size());
-  request.*Member = std::move(text);
+  reading.request.*Member = std::move(text);
   return {};
 }
 
-Done temperature(const Json& value, std::string_view name, Request& request) {
-  return sampling_number<&sampling::SamplingParams::temperature>(value, name, request, 0, 1000);
+Done temperature(const Json& value, std::string_view name, Reading& reading) {
+  return sampling_number<&sampling::SamplingParams::temperature>(value, name, reading, 0, 1000);
 }
-Done top_p(const Json& value, std::string_view name, Request& request) {
+Done top_p(const Json& value, std::string_view name, Reading& reading) {
   if (value.is_number() && value.get<double>() == 0)
     return refuse_field(name, "takes a number above 0 and at most 1, not 0; temperature 0 is greedy");
-  return sampling_number<&sampling::SamplingParams::top_p>(value, name, request, 1e-30, 1);
+  return sampling_number<&sampling::SamplingParams::top_p>(value, name, reading, 1e-30, 1);
 }
-Done min_p(const Json& value, std::string_view name, Request& request) {
-  return sampling_number<&sampling::SamplingParams::min_p>(value, name, request, 0, 1);
+Done min_p(const Json& value, std::string_view name, Reading& reading) {
+  return sampling_number<&sampling::SamplingParams::min_p>(value, name, reading, 0, 1);
 }
-Done repetition_penalty(const Json& value, std::string_view name, Request& request) {
-  return sampling_number<&sampling::SamplingParams::repetition_penalty>(value, name, request, 0.001, 1000);
+Done repetition_penalty(const Json& value, std::string_view name, Reading& reading) {
+  return sampling_number<&sampling::SamplingParams::repetition_penalty>(value, name, reading, 0.001, 1000);
 }
-Done frequency_penalty(const Json& value, std::string_view name, Request& request) {
-  return sampling_number<&sampling::SamplingParams::frequency_penalty>(value, name, request, -2, 2);
+Done frequency_penalty(const Json& value, std::string_view name, Reading& reading) {
+  return sampling_number<&sampling::SamplingParams::frequency_penalty>(value, name, reading, -2, 2);
 }
-Done presence_penalty(const Json& value, std::string_view name, Request& request) {
-  return sampling_number<&sampling::SamplingParams::presence_penalty>(value, name, request, -2, 2);
+Done presence_penalty(const Json& value, std::string_view name, Reading& reading) {
+  return sampling_number<&sampling::SamplingParams::presence_penalty>(value, name, reading, -2, 2);
 }
-Done top_k(const Json& value, std::string_view name, Request& request) {
+Done top_k(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(count, read_whole(value, name, -1, kMaxTokens));
-  request.sampling.top_k = static_cast<std::int32_t>(count);
+  reading.request.sampling.top_k = static_cast<std::int32_t>(count);
   return {};
 }
 
-// Any 64 bits: clients draw seeds as signed and as unsigned numbers.
-Done seed(const Json& value, std::string_view name, Request& request) {
+// Any 64 bits: clients draw seeds as signed and as unsigned numbers. -1 asks for one to be drawn.
+Done seed(const Json& value, std::string_view name, Reading& reading) {
   if (value.is_number_unsigned()) {
-    request.seed = value.get<std::uint64_t>();
+    reading.request.seed = value.get<std::uint64_t>();
     return {};
   }
   FOLIO_ASK(number, read_whole(value, name, std::numeric_limits<std::int64_t>::min(),
                                std::numeric_limits<std::int64_t>::max()));
-  request.seed = static_cast<std::uint64_t>(number);
+  if (number != -1) reading.request.seed = static_cast<std::uint64_t>(number);
   return {};
 }
 
-Done max_tokens(const Json& value, std::string_view name, Request& request) {
-  FOLIO_ASK(count, read_whole(value, name, request.endpoint == kCompletions ? 0 : 1, kMaxTokens));
-  const auto tokens = static_cast<std::size_t>(count);
-  if (request.max_tokens && *request.max_tokens != tokens)
-    return refuse_field(name, "contradicts max_completion_tokens; give one of them");
-  request.max_tokens = tokens;
+// -1: what the context leaves.
+Checked<std::size_t> token_limit(const Json& value, std::string_view name, Endpoint endpoint) {
+  FOLIO_ASK(count, read_whole(value, name, -1, kMaxTokens));
+  if (count == -1) return kWholeContext;
+  if (count == 0 && endpoint != kCompletions)
+    return refuse_field(name, "takes a whole number from 1 on, or -1 for what the context leaves, not 0");
+  return static_cast<std::size_t>(count);
+}
+
+Done max_tokens(const Json& value, std::string_view name, Reading& reading) {
+  FOLIO_ASK(tokens, token_limit(value, name, reading.request.endpoint));
+  reading.request.max_tokens = tokens;
   return {};
 }
 
-Done choices(const Json& value, std::string_view name, Request& request) {
+Done max_completion_tokens(const Json& value, std::string_view name, Reading& reading) {
+  FOLIO_ASK(tokens, token_limit(value, name, reading.request.endpoint));
+  reading.max_completion_tokens = tokens;
+  return {};
+}
+
+Done choices(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(count, read_whole(value, name, 1, static_cast<std::int64_t>(engine::kMaxChoices)));
-  request.n = static_cast<std::size_t>(count);
+  reading.request.n = static_cast<std::size_t>(count);
   return {};
 }
 
@@ -98,38 +110,38 @@ Checked<std::uint32_t> logprob_count(const Json& value, std::string_view name) {
 }
 
 // true and top_logprobs in a chat, a number in a completion.
-Done logprobs(const Json& value, std::string_view name, Request& request) {
-  if (request.endpoint == kCompletions) {
+Done logprobs(const Json& value, std::string_view name, Reading& reading) {
+  if (reading.request.endpoint == kCompletions) {
     if (value == false) return {};
     FOLIO_ASK(count, logprob_count(value, name));
-    request.logprobs = count;
+    reading.request.logprobs = count;
     return {};
   }
   FOLIO_ASK(is_set, read_flag(value, name));
-  if (is_set) request.logprobs = 0;
+  if (is_set) reading.request.logprobs = 0;
   return {};
 }
 
-Done length_penalty(const Json& value, std::string_view name, Request& request) {
+Done length_penalty(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(number, read_number(value, name, -10, 10));
-  request.length_penalty = number;
+  reading.request.length_penalty = number;
   return {};
 }
 
 template <auto Member>
-Done logprobs_of(const Json& value, std::string_view name, Request& request) {
+Done logprobs_of(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(count, logprob_count(value, name));
-  request.*Member = count;
+  reading.request.*Member = count;
   return {};
 }
 
-Done token_names(const Json& value, std::string_view name, Request& request) {
+Done token_names(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(is_set, read_flag(value, name));
-  request.token_names = is_set ? TokenNames::kIds : TokenNames::kTexts;
+  reading.request.token_names = is_set ? TokenNames::kIds : TokenNames::kTexts;
   return {};
 }
 
-Done logit_bias(const Json& value, std::string_view name, Request& request) {
+Done logit_bias(const Json& value, std::string_view name, Reading& reading) {
   if (!value.is_object() || value.size() > sampling::kMaxLogitBiases)
     return refuse_field(name, "takes an object of at most {} token ids, not {}", sampling::kMaxLogitBiases,
                         shown(value));
@@ -142,143 +154,149 @@ Done logit_bias(const Json& value, std::string_view name, Request& request) {
     biases.push_back(
         {.token = TokenId{static_cast<std::int32_t>(std::stol(key))}, .bias = static_cast<float>(bias)});
   }
-  request.sampling.logit_bias = std::move(biases);
+  reading.request.sampling.logit_bias = std::move(biases);
   return {};
 }
 
 template <auto Member>
-Done tokens(const Json& value, std::string_view name, Request& request) {
+Done tokens(const Json& value, std::string_view name, Reading& reading) {
   if (value.is_array() && value.size() > kMaxTokenList)
     return refuse_field(name, "takes at most {} token ids, not {}", kMaxTokenList, value.size());
   FOLIO_ASK(ids, read_tokens(value, name));
-  request.sampling.*Member = std::move(ids);
+  reading.request.sampling.*Member = std::move(ids);
   return {};
 }
 
-Done min_tokens(const Json& value, std::string_view name, Request& request) {
+Done min_tokens(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(count, read_whole(value, name, 0, kMaxTokens));
-  request.sampling.min_tokens = static_cast<std::size_t>(count);
+  reading.request.sampling.min_tokens = static_cast<std::size_t>(count);
   return {};
 }
 
-Done bad_words(const Json& value, std::string_view name, Request& request) {
+Done bad_words(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(texts,
             read_texts(value, name,
                        {.most = sampling::kMaxBadWords / 2, .most_bytes = sampling::kMaxBadWordTokens}));
-  request.bad_words = std::move(texts);
+  reading.request.bad_words = std::move(texts);
   return {};
 }
 
-Done priority(const Json& value, std::string_view name, Request& request) {
+Done priority(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(rank, read_whole(value, name, std::numeric_limits<std::int32_t>::min(),
                              std::numeric_limits<std::int32_t>::max()));
-  request.priority = static_cast<std::int32_t>(rank);
+  reading.request.priority = static_cast<std::int32_t>(rank);
   return {};
 }
 
-Done stop(const Json& value, std::string_view name, Request& request) {
+Done stop(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(texts, read_texts(value, name, {}));
-  request.stop = std::move(texts);
+  reading.request.stop = std::move(texts);
   return {};
 }
 
-Done truncate(const Json& value, std::string_view name, Request& request) {
+Done truncate(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(count, read_whole(value, name, -1, kMaxTokens));
   if (count == 0) return refuse_field(name, "takes a whole number from 1 on, or -1 for the context's, not 0");
-  request.truncate_prompt_tokens =
+  reading.request.truncate_prompt_tokens =
       count < 0 ? std::numeric_limits<std::size_t>::max() : static_cast<std::size_t>(count);
   return {};
 }
 
-Done add_special_tokens(const Json& value, std::string_view name, Request& request) {
+Done add_special_tokens(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(is_set, read_flag(value, name));
-  request.add_special_tokens = is_set;
+  reading.request.add_special_tokens = is_set;
   return {};
 }
 
-Done stream_options(const Json& value, std::string_view name, Request& request) {
+Done stream_options(const Json& value, std::string_view name, Reading& reading) {
   if (!value.is_object()) return refuse_field(name, "takes an object, not {}", shown(value));
   for (const auto& [key, entry] : value.items()) {
     const std::string full = std::string(name) + "." + key;
     if (entry.is_null()) continue;
     if (key == "include_usage" || key == "continuous_usage_stats") {
       FOLIO_ASK(is_set, read_flag(entry, full));
-      (key == "include_usage" ? request.include_usage : request.continuous_usage) = is_set;
+      (key == "include_usage" ? reading.request.include_usage : reading.request.continuous_usage) = is_set;
     } else if (key == "include_obfuscation") {
       FOLIO_ASK(is_set, read_flag(entry, full));
-      if (is_set) return refuse_field(full, "takes only false");
+      if (is_set) {
+        FOLIO_ASK_STATUS(reading.ignore(full, "takes only false"));
+      }
     } else {
-      return refuse_field(full, "is not known; there are include_usage and continuous_usage_stats");
+      FOLIO_ASK_STATUS(
+          reading.ignore(full, "is not known; there are include_usage and continuous_usage_stats"));
     }
   }
   return {};
 }
 
-Done messages(const Json& value, std::string_view name, Request& request) {
-  FOLIO_ASK(list, read_messages(value, name));
-  request.messages = std::move(list);
+Done messages(const Json& value, std::string_view name, Reading& reading) {
+  FOLIO_ASK(list, read_messages(value, name, reading));
+  reading.request.messages = std::move(list);
   return {};
 }
 
-Done prompt(const Json& value, std::string_view name, Request& request) {
+Done prompt(const Json& value, std::string_view name, Reading& reading) {
   const bool one = value.is_string() || (value.is_array() && !value.empty() && value[0].is_number());
   if (!one && !value.is_array())
     return refuse_field(name, "takes a text, a list of token ids, or a list of those, not {}", shown(value));
-  const std::span<const Json> list(one ? &value : value.empty() ? nullptr : &value[0], one ? 1 : value.size());
-  const std::size_t most = request.endpoint == kEmbeddings ? kMaxInputs : kMaxPrompts;
+  const std::span<const Json> list(one             ? &value
+                                   : value.empty() ? nullptr
+                                                   : &value[0],
+                                   one ? 1 : value.size());
+  const std::size_t most = reading.request.endpoint == kEmbeddings ? kMaxInputs : kMaxPrompts;
   if (list.empty() || list.size() > most)
     return refuse_field(name, "takes 1 to {} texts or lists of token ids, not {}", most, list.size());
   for (const Json& entry : list) {
     if (entry.is_string()) {
-      request.prompts.emplace_back(entry.get<std::string>());
+      reading.request.prompts.emplace_back(entry.get<std::string>());
       continue;
     }
     FOLIO_ASK(tokens, read_tokens(entry, name));
     if (tokens.empty())
       return refuse_field(name, "holds an empty list of token ids; there is nothing to continue");
-    request.prompts.emplace_back(std::move(tokens));
+    reading.request.prompts.emplace_back(std::move(tokens));
   }
   return {};
 }
 
-Done documents(const Json& value, std::string_view name, Request& request) {
+Done documents(const Json& value, std::string_view name, Reading& reading) {
   if (!value.is_array()) return refuse_field(name, "takes a list of objects, not {}", shown(value));
   for (const Json& entry : value)
     if (!entry.is_object()) return refuse_field(name, "takes a list of objects; it holds {}", shown(entry));
-  request.documents = to_text(value);
+  reading.request.documents = to_text(value);
   return {};
 }
 
-Done kwargs(const Json& value, std::string_view name, Request& request) {
+Done kwargs(const Json& value, std::string_view name, Reading& reading) {
   if (!value.is_object()) return refuse_field(name, "takes an object, not {}", shown(value));
-  request.kwargs = to_text(value);
+  reading.request.kwargs = to_text(value);
   return {};
 }
 
-Done encoding_format(const Json& value, std::string_view name, Request& request) {
+Done encoding_format(const Json& value, std::string_view name, Reading& reading) {
   if (value != "float" && value != "base64")
     return refuse_field(name, "takes \"float\" or \"base64\", not {}", shown(value));
-  request.vector_format = value == "base64" ? VectorFormat::kBase64 : VectorFormat::kFloat;
+  reading.request.vector_format = value == "base64" ? VectorFormat::kBase64 : VectorFormat::kFloat;
   return {};
 }
 
-Done dimensions(const Json& value, std::string_view name, Request& request) {
+Done dimensions(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(count, read_whole(value, name, 1, kMaxTokens));
-  request.dimensions = static_cast<std::size_t>(count);
+  reading.request.dimensions = static_cast<std::size_t>(count);
   return {};
 }
 
-Done normalize(const Json& value, std::string_view name, Request& request) {
+Done normalize(const Json& value, std::string_view name, Reading& reading) {
   FOLIO_ASK(is_set, read_flag(value, name));
   const Normalize wanted = is_set ? Normalize::kYes : Normalize::kNo;
-  if (request.normalize && *request.normalize != wanted)
+  if (reading.request.normalize && *reading.request.normalize != wanted)
     return refuse_field(name, "contradicts its other name; give one of normalize and use_activation");
-  request.normalize = wanted;
+  reading.request.normalize = wanted;
   return {};
 }
 
 // Says who asks; changes nothing.
-Done note(const Json&, std::string_view, Request&) { return {}; }
+Done note(const Json&, std::string_view, Reading&) { return {}; }
 
 constexpr Field kFields[] = {
     {"model", kAll, R"({"type": "string", "minLength": 1, "maxLength": 1024})", short_text<&Request::model>},
@@ -289,9 +307,11 @@ constexpr Field kFields[] = {
     {"dimensions", kEmbeddings, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", dimensions},
     {"normalize", kEmbeddings, R"({"type": "boolean"})", normalize},
     {"use_activation", kEmbeddings, R"({"type": "boolean"})", normalize},
-    {"max_completion_tokens", kChat, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})",
+    {"max_completion_tokens", kChat,
+     R"({"type": "integer", "minimum": -1, "maximum": 2147483647, "not": {"const": 0}})",
+     max_completion_tokens},
+    {"max_tokens", kBoth, R"({"type": "integer", "minimum": -1, "maximum": 2147483647, "not": {"const": 0}})",
      max_tokens},
-    {"max_tokens", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", max_tokens},
     {"n", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 128})", choices},
     {"priority", kAll, R"({"type": "integer", "minimum": -2147483648, "maximum": 2147483647})", priority},
     {"logprobs", kChat, R"({"type": "boolean"})", logprobs},

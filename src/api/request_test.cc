@@ -26,6 +26,13 @@ ApiError refused(Endpoint endpoint, std::string_view body) {
   return request ? ApiError{} : request.error();
 }
 
+// With --strict-fields.
+ApiError strictly_refused(Endpoint endpoint, std::string_view body) {
+  const auto request = parse_request(endpoint, body, {.unknown_fields = UnknownFields::kRefuse});
+  EXPECT_FALSE(request) << body;
+  return request ? ApiError{} : request.error();
+}
+
 // A completion with one more field.
 std::string with(std::string_view field) { return fmt::format(R"({{"prompt": "x", {}}})", field); }
 
@@ -51,8 +58,8 @@ TEST(Request, FieldsReachTheirMembers) {
 
 TEST(Request, AbsentAndNullFieldsAreTheDefaults) {
   const sampling::SamplingParams defaults{.temperature = 0.3F, .top_k = 5};
-  const auto request =
-      parse_request(kCompletions, with(R"("temperature": null, "seed": null, "stop": null)"), defaults);
+  const auto request = parse_request(kCompletions, with(R"("temperature": null, "seed": null, "stop": null)"),
+                                     {.sampling = defaults});
   ASSERT_TRUE(request);
   EXPECT_EQ(request->sampling, defaults);
   EXPECT_EQ(request->max_tokens, kDefaultCompletionTokens);
@@ -69,7 +76,7 @@ TEST(Request, NumbersAtTheirBordersAndBeyond) {
   for (const char* bad :
        {R"("temperature": -0.001)", R"("temperature": 1000.1)", R"("temperature": "1")",
         R"("temperature": true)", R"("top_p": 0)", R"("top_p": 1.001)", R"("top_k": -2)", R"("top_k": 1.5)",
-        R"("top_k": 1e300)", R"("seed": 1e30)", R"("seed": "1")", R"("max_tokens": -1)",
+        R"("top_k": 1e300)", R"("seed": 1e30)", R"("seed": "1")", R"("max_tokens": -2)",
         R"("max_tokens": 2147483648)", R"("min_p": -0.1)", R"("presence_penalty": 2.1)"}) {
     const ApiError error = refused(kCompletions, with(bad));
     EXPECT_EQ(error.status, 400);
@@ -110,9 +117,14 @@ TEST(Request, EveryRefusedFieldIsRefusedByNameUnlessItAsksForNothing) {
       text.replace(text.find("{}"), 2, field.name);
       return text.replace(text.find("{}"), 2, value);
     };
-    const ApiError error = refused(endpoint, body(R"({"never": ["asked"]})"));
+    const std::string asks = body(R"({"never": ["asked"]})");
+    const ApiError error = strictly_refused(endpoint, asks);
     EXPECT_EQ(error.param, field.name);
     EXPECT_THAT(error.message, HasSubstr(std::string(field.why)));
+    if (field.changes == RefusedField::Changes::kAnswer)
+      EXPECT_EQ(refused(endpoint, asks).param, field.name);
+    else
+      EXPECT_THAT(accepted(endpoint, asks).notes.ignored, ElementsAre(std::string(field.name)));
     accepted(endpoint, body("null"));
     const auto neutral = parse_json(field.neutral);
     ASSERT_TRUE(neutral && neutral->is_array()) << field.name;
@@ -157,7 +169,7 @@ TEST(Request, OfEmbeddings) {
   for (const char* body : {R"({"model": "m"})", R"({"input": []})", R"({"input": 3})", R"({"input": [[]]})",
                            R"({"input": null})"})
     EXPECT_EQ(refused(kEmbeddings, body).param, "input") << body;
-  EXPECT_EQ(refused(kEmbeddings, R"({"input": "x", "temperature": 1})").param, "temperature");
+  EXPECT_EQ(strictly_refused(kEmbeddings, R"({"input": "x", "temperature": 1})").param, "temperature");
   EXPECT_EQ(refused(kEmbeddings, R"({"input": "x", "encoding_format": "hex"})").param, "encoding_format");
   EXPECT_EQ(refused(kEmbeddings, R"({"input": "x", "normalize": true, "use_activation": false})").param,
             "use_activation");
@@ -167,29 +179,57 @@ TEST(Request, OfEmbeddings) {
   EXPECT_EQ(refused(kEmbeddings, many + R"(,"x"]})").param, "input");
 }
 
-TEST(Request, UnknownFieldsAndContradictions) {
-  EXPECT_EQ(refused(kCompletions, with(R"("max_tokns": 3)")).param, "max_tokns");
-  EXPECT_EQ(refused(kCompletions, R"({"prompt": "x", "messages": []})").param, "messages");
-  EXPECT_EQ(
-      refused(
-          kChat,
-          R"({"messages": [{"role": "user", "content": "x"}], "max_tokens": 1, "max_completion_tokens": 2})")
-          .param,
-      "max_completion_tokens");
+TEST(Request, UnknownFieldsAreNotedOrRefused) {
+  EXPECT_EQ(strictly_refused(kCompletions, with(R"("max_tokns": 3)")).param, "max_tokns");
+  EXPECT_EQ(strictly_refused(kCompletions, R"({"prompt": "x", "messages": []})").param, "messages");
+  EXPECT_THAT(
+      accepted(kCompletions, with(R"("max_tokns": 3, "mirostat": 2, "lora_request": null)")).notes.ignored,
+      ElementsAre("max_tokns", "mirostat"));
+  EXPECT_TRUE(parse_request(kCompletions, with(R"("lora_request": null)"),
+                            {.unknown_fields = UnknownFields::kRefuse}))
+      << "null is absent";
+  const char* chat = R"({"messages": [{"role": "user", "content": "x", "id": "a"},
+      {"role": "user", "content": "y", "id": "b", "reasoning_content": "z"}],
+      "stream": true, "stream_options": {"include_usage": true, "sideways": 1, "include_obfuscation": true}})";
+  const Request request = accepted(kChat, chat);
+  EXPECT_THAT(request.notes.ignored,
+              ElementsAre("messages[].id", "messages[].reasoning_content", "stream_options.sideways",
+                          "stream_options.include_obfuscation"));
+  EXPECT_TRUE(request.include_usage);
+  EXPECT_EQ(strictly_refused(kChat, chat).param, "messages[0].id");
   EXPECT_EQ(refused(kCompletions, with(R"("stream_options": {"include_usage": true})")).param,
             "stream_options");
+}
+
+TEST(Request, LengthsAndSeedsAsClientsSendThem) {
+  EXPECT_EQ(accepted(kChat, R"({"messages": [{"role": "user", "content": "x"}], "max_tokens": 1,
+      "max_completion_tokens": 2})")
+                .max_tokens,
+            2u)
+      << "the newer name wins, whichever comes first";
+  EXPECT_EQ(accepted(kChat, R"({"max_completion_tokens": 2, "max_tokens": 1,
+      "messages": [{"role": "user", "content": "x"}]})")
+                .max_tokens,
+            2u);
+  EXPECT_EQ(accepted(kCompletions, with(R"("max_tokens": -1)")).max_tokens, kWholeContext);
+  EXPECT_EQ(refused(kChat, R"({"messages": [{"role": "user", "content": "x"}], "max_tokens": 0})").param,
+            "max_tokens");
+  EXPECT_FALSE(accepted(kCompletions, with(R"("seed": -1)")).seed) << "one is drawn";
+  EXPECT_EQ(accepted(kCompletions, with(R"("seed": -2)")).seed, 0xFFFFFFFFFFFFFFFEu);
 }
 
 TEST(Request, ABeamSearchDrawsNothingWhateverTheModelsDefaults) {
   const sampling::SamplingParams defaults{.temperature = 0.3F, .top_k = 5, .repetition_penalty = 1.1F};
   const auto beams = parse_request(
       kCompletions, with(R"("n": 4, "length_penalty": 0.5, "stop_token_ids": [3], "use_beam_search": true)"),
-      defaults);
+      {.sampling = defaults});
   ASSERT_TRUE(beams);
   EXPECT_TRUE(beams->use_beam_search);
   EXPECT_EQ(beams->length_penalty, 0.5);
   EXPECT_EQ(beams->sampling, (sampling::SamplingParams{.temperature = 0, .stop_token_ids = {TokenId{3}}}));
-  EXPECT_EQ(parse_request(kCompletions, with(R"("use_beam_search": false)"), defaults)->sampling, defaults);
+  EXPECT_EQ(
+      parse_request(kCompletions, with(R"("use_beam_search": false)"), {.sampling = defaults})->sampling,
+      defaults);
   EXPECT_EQ(refused(kCompletions, with(R"("length_penalty": 0.5)")).param, "length_penalty");
   EXPECT_EQ(refused(kCompletions, with(R"("use_beam_search": 1)")).param, "use_beam_search");
   for (const auto& [name, value] :
@@ -234,6 +274,14 @@ TEST(Json, ErrorsAreTheApisObject) {
   ASSERT_TRUE(body);
   EXPECT_EQ((*body)["error"]["type"], "not_found_error");
   EXPECT_EQ((*body)["error"]["param"], "model");
+}
+
+TEST(Json, ErrorsHaveTheShapeOfTheApiThatWasAsked) {
+  const ApiError error{.status = 404, .message = "no", .param = {}, .code = {}};
+  EXPECT_EQ(error_body(error, shape_of("/v1/messages/count_tokens")),
+            R"({"type":"error","error":{"type":"not_found_error","message":"no"}})");
+  EXPECT_EQ(error_body(error, shape_of("/api/chat")), R"({"error":"no"})");
+  EXPECT_THAT(error_body(error, shape_of("/v1/chat/completions")), HasSubstr(R"("code":null)"));
 }
 
 }  // namespace

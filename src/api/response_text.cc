@@ -16,6 +16,7 @@ Json head_json(const ResponseHead& head, std::string_view object) {
   json["created"] = head.created_s;
   json["model"] = head.model;
   if (head.seed) json["seed"] = *head.seed;
+  if (!head.notes.empty()) json["folio"] = head.notes.to_json();
   return json;
 }
 

@@ -27,6 +27,7 @@ struct ResponseHead {
   std::int64_t created_s = 0;
   CachedTokens cached_tokens = CachedTokens::kShow;
   std::optional<std::uint64_t> seed = {};  // said where it is set
+  Notes notes = {};                        // said as `folio` where there are any; over HTTP headers say them
 };
 
 struct ChoiceText {

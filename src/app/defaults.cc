@@ -1,15 +1,10 @@
 #include "app/defaults.h"
 
-#include <cmath>
 #include <cstdlib>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <random>
 
 #include "hub/store.h"
-#include "platform/file.h"
-#include "weights/hf_model.h"
-#include "weights/json_text.h"
 #include "weights/quote.h"
 
 namespace folio::app {
@@ -30,33 +25,6 @@ std::string folder(const char* variable, std::string_view fallback) {
   if (const std::string base = environment(variable); !base.empty()) return base + "/folio";
   const std::string home = environment("HOME");
   return fmt::format("{}/{}/folio", home.empty() ? "." : home, fallback);
-}
-
-// generation_config.json as far as sampling goes.
-Result<SamplingFlags> generation_config(const std::string& model_path) {
-  SamplingFlags found;
-  const std::string path = (fs::path(model_path) / "generation_config.json").string();
-  std::error_code ignored;
-  if (!fs::is_directory(model_path, ignored) || !fs::exists(path, ignored)) return found;
-  FOLIO_TRY(text, platform::read_regular_file(path, weights::kMaxConfigBytes));
-  FOLIO_TRY(config, weights::parse_json(text, path));
-  if (!config.is_object()) return fail(ErrorKind::kInvalid, "{}: is no JSON object", path);
-  const auto take = [&](const char* key, auto& target) -> Status {
-    const auto field = config.find(key);
-    if (field == config.end() || field->is_null()) return {};
-    if (!field->is_number()) return fail(ErrorKind::kInvalid, "{}: '{}' is no number", path, key);
-    using Value = typename std::remove_reference_t<decltype(target)>::value_type;
-    const double value = field->get<double>();
-    if (!(std::abs(value) <= 1e9)) return fail(ErrorKind::kInvalid, "{}: '{}' is out of range", path, key);
-    target = static_cast<Value>(value);
-    return {};
-  };
-  FOLIO_TRY_STATUS(take("temperature", found.temperature));
-  FOLIO_TRY_STATUS(take("top_k", found.top_k));
-  FOLIO_TRY_STATUS(take("top_p", found.top_p));
-  FOLIO_TRY_STATUS(take("min_p", found.min_p));
-  FOLIO_TRY_STATUS(take("repetition_penalty", found.repetition_penalty));
-  return found;
 }
 
 template <typename T>
@@ -94,14 +62,26 @@ Result<std::string> resolve_model(const std::string& model) {
       weights::quote(model));
 }
 
-Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, const std::string& model_path) {
-  FOLIO_TRY(model, generation_config(model_path));
-  sampling::SamplingParams params = kDefaultSampling;
-  choose(params.temperature, flags.temperature, model.temperature);
-  choose(params.top_k, flags.top_k, model.top_k);
-  choose(params.top_p, flags.top_p, model.top_p);
-  choose(params.min_p, flags.min_p, model.min_p);
-  choose(params.repetition_penalty, flags.repetition_penalty, model.repetition_penalty);
+namespace {
+
+// `base`, with what the model says.
+Result<sampling::SamplingParams> with_model(sampling::SamplingParams base, const SamplingFlags& flags,
+                                            const weights::GenerationConfig& model) {
+  choose(base.temperature, flags.temperature, model.temperature);
+  choose(base.top_k, flags.top_k, model.top_k);
+  choose(base.top_p, flags.top_p, model.top_p);
+  choose(base.min_p, flags.min_p, model.min_p);
+  choose(base.repetition_penalty, flags.repetition_penalty, model.repetition_penalty);
+  if (auto valid = base.validate(); !valid)
+    return fail(valid.error().kind, "{}: {}", model.source, valid.error().message);
+  return base;
+}
+
+}  // namespace
+
+Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags,
+                                                  const weights::GenerationConfig& model) {
+  FOLIO_TRY(params, with_model(kDefaultSampling, flags, model));
   choose(params.frequency_penalty, flags.frequency_penalty, {});
   choose(params.presence_penalty, flags.presence_penalty, {});
   if (flags.seed) {
@@ -110,23 +90,38 @@ Result<sampling::SamplingParams> resolve_sampling(const SamplingFlags& flags, co
     std::random_device device;
     params.seed = (static_cast<std::uint64_t>(device()) << 32) | device();
   }
-  if (auto valid = params.validate(); !valid)
-    return fail(valid.error().kind, "{}/generation_config.json: {}", model_path, valid.error().message);
   return params;
 }
 
-Result<sampling::SamplingParams> model_sampling(const std::string& model_path,
-                                                const sampling::SamplingParams& otherwise) {
-  FOLIO_TRY(model, generation_config(model_path));
-  sampling::SamplingParams params = otherwise;
-  choose(params.temperature, {}, model.temperature);
-  choose(params.top_k, {}, model.top_k);
-  choose(params.top_p, {}, model.top_p);
-  choose(params.min_p, {}, model.min_p);
-  choose(params.repetition_penalty, {}, model.repetition_penalty);
-  if (auto valid = params.validate(); !valid)
-    return fail(valid.error().kind, "{}/generation_config.json: {}", model_path, valid.error().message);
-  return params;
+Result<api::GenerationDefaults> generation_defaults(const weights::GenerationConfig& model) {
+  api::GenerationDefaults defaults{.max_new_tokens = model.max_new_tokens};
+  FOLIO_TRY(text, with_model({}, {}, model));
+  defaults.text = text;
+  defaults.chat = model.says_sampling() ? text : kLocalChatSampling;
+  return defaults;
+}
+
+Result<api::GenerationDefaults> choose_generation_defaults(const std::string& wanted,
+                                                           const weights::GenerationConfig& model) {
+  if (wanted == "vllm") return api::GenerationDefaults{};
+  if (wanted == "auto") return generation_defaults(model);
+  std::error_code ignored;
+  if (!fs::is_directory(wanted, ignored))
+    return fail(ErrorKind::kNotFound, "--generation-config {} is no folder; give auto, vllm or a folder",
+                weights::quote(wanted));
+  FOLIO_TRY(config, weights::generation_config_in(wanted));
+  return generation_defaults(config);
+}
+
+std::string describe(const api::GenerationDefaults& defaults) {
+  const sampling::SamplingParams& c = defaults.chat;
+  std::string text = fmt::format("temperature {}", c.temperature);
+  if (c.top_k > 0) text += fmt::format(", top-k {}", c.top_k);
+  if (c.top_p < 1) text += fmt::format(", top-p {}", c.top_p);
+  if (c.min_p > 0) text += fmt::format(", min-p {}", c.min_p);
+  if (c.repetition_penalty != 1) text += fmt::format(", repetition penalty {}", c.repetition_penalty);
+  if (defaults.max_new_tokens) text += fmt::format(", at most {} tokens", *defaults.max_new_tokens);
+  return text;
 }
 
 }  // namespace folio::app

@@ -85,6 +85,7 @@ class Engine {
 
   const text::Tokenizer& tokenizer() const { return parts_.tokenizer; }
   const text::ChatTemplate& chat_template() const { return parts_.chat_template; }
+  const weights::GenerationConfig& generation_config() const { return parts_.generation_config; }
   const model::ModelConfig& config() const { return parts_.model->config(); }
   const model::Model& model() const { return *parts_.model; }
   const kv::KvGeometry& kv_geometry() const { return parts_.cache->geometry(); }

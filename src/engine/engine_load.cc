@@ -115,6 +115,7 @@ Result<EngineParts> load_parts(const EngineOptions& options) {
   FOLIO_TRY(opened, open(options, isa));
   FOLIO_TRY(tokenizer, load_tokenizer(opened.files));
   text::ChatTemplate chat_template = load_chat_template(opened.files, tokenizer);
+  FOLIO_TRY(generation_config, weights::generation_config(opened.files));
   FOLIO_TRY(plan, plan_memory(options, opened, threads));
   const scheduler::SchedulerOptions limits = scheduling(options, plan);
   FOLIO_TRY_STATUS(limits.validate(plan.context_tokens));
@@ -171,7 +172,8 @@ Result<EngineParts> load_parts(const EngineOptions& options) {
                      .context_tokens = plan.context_tokens,
                      .kv_use = options.kv_use,
                      .scheduling = limits,
-                     .plan = std::move(plan)};
+                     .plan = std::move(plan),
+                     .generation_config = std::move(generation_config)};
 }
 
 Result<std::unique_ptr<Engine>> Engine::load(const EngineOptions& options) {

@@ -18,6 +18,7 @@
 #include "scheduler/step_cost.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "weights/generation_config.h"
 
 namespace folio::engine {
 
@@ -40,6 +41,7 @@ struct EngineParts {
   KvUse kv_use = KvUse::kCache;
   scheduler::SchedulerOptions scheduling;
   capacity::Plan plan = {};  // without lines where nobody planned
+  weights::GenerationConfig generation_config = {};  // what the model says of drawing
 };
 
 // The parts that a model file and options make. Errors: anything wrong with the file, an option that

@@ -17,8 +17,8 @@ class ByteStream {
   enum class Ready { kInput, kOutput, kError };
 
   virtual ~ByteStream() = default;
-  // Before anything else, until it has moved: TLS's handshake, where there is one. After kPlainHttp the stream
-  // is plain text.
+  // Before anything else, until it has moved: TLS's handshake, where there is one. After kPlainHttp the
+  // stream is plain text.
   [[nodiscard]] virtual Flow greet() = 0;
   [[nodiscard]] virtual Moved receive(std::span<char> into) = 0;  // room for kTlsRecordBytes
   [[nodiscard]] virtual Moved send(std::string_view bytes) = 0;

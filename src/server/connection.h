@@ -1,9 +1,9 @@
-// One client's connection: requests one after the other, each answered before the next is read. It waits until
-// its stream is ready and then moves bytes without blocking; of Asio it needs timers and a queue. Beast only
-// parses.
+// One client's connection: requests one after the other, each answered before the next is read. It waits
+// until its stream is ready and then moves bytes without blocking; of Asio it needs timers and a queue. Beast
+// only parses.
 //
-// A request's head is looked at before its body is read (Handler::admit()); what is read of it, and the bodies
-// of all connections together, are bounded (ConnectionPool).
+// A request's head is looked at before its body is read (Handler::admit()); what is read of it, and the
+// bodies of all connections together, are bounded (ConnectionPool).
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -156,7 +156,7 @@ class Connection final : public Exchange, public std::enable_shared_from_this<Co
   bool watching_ = false;        // on_input() comes
   bool input_is_stuck_ = false;  // TLS must write before it reads on
   bool stall_is_timed_ = false;  // since the last byte that the client took
-  bool begun_ = false;  // something other than a blank line has come
+  bool begun_ = false;           // something other than a blank line has come
   bool header_is_read_ = false;
   bool streaming_ = false;    // between begin() and end()
   bool chunked_ = false;      // how a stream is framed

@@ -129,7 +129,8 @@ void Connection::on_header() {
 // between may have understood the rest differently. False: refused.
 bool Connection::check_framing() {
   const auto& head = parser_->get();
-  const std::size_t hosts = head.count(http::field::host), codings = head.count(http::field::transfer_encoding);
+  const std::size_t hosts = head.count(http::field::host),
+                    codings = head.count(http::field::transfer_encoding);
   if (hosts > 1 || (http_1_1_ && hosts == 0)) {
     refuse(400, fmt::format("a request has one header 'Host', not {}", hosts == 0 ? "none" : "several"));
   } else if (codings > 0 && (!http_1_1_ || head.count(http::field::content_length) > 0)) {
@@ -185,9 +186,10 @@ bool Connection::count_body() {
   if (body.size() > body_limit_) {
     on_read_error(http::error::body_limit);
   } else if (!request_.share.resize(body.capacity())) {
-    refuse(429, fmt::format("the bodies of all requests take more than {} bytes together; try again later, or "
-                            "raise --max-all-request-bytes",
-                            pool_.bodies->most()));
+    refuse(429,
+           fmt::format("the bodies of all requests take more than {} bytes together; try again later, or "
+                       "raise --max-all-request-bytes",
+                       pool_.bodies->most()));
   } else {
     return true;
   }

@@ -61,7 +61,8 @@ TEST(Connection, ABodyIsNoLongerThanItsHeadAllows) {
   server.handler.on_head = [](const HttpRequest&) { return Admission{.refusal = {}, .body_bytes = 10}; };
   EXPECT_THAT(server.answer_to(post(11)), HasSubstr("413"));
   EXPECT_THAT(server.answer_to(post(10) + "0123456789"), HasSubstr("200 OK"));
-  EXPECT_THAT(server.answer_to("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n"),
+  EXPECT_THAT(server.answer_to(
+                  "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n01234567890\r\n"),
               HasSubstr("10 bytes at most"));
 }
 
@@ -80,7 +81,8 @@ TEST(Connection, BodiesAreBoundedTogetherAndSmallOnesPass) {
   first.incoming = std::string(10'000, 'x');
   server.run();
   ASSERT_EQ(server.handler.requests.size(), 2u);
-  EXPECT_GE(server.pool.bodies->held(), 150'000 - kFreeBodyBytes) << "whoever has the request holds its share";
+  EXPECT_GE(server.pool.bodies->held(), 150'000 - kFreeBodyBytes)
+      << "whoever has the request holds its share";
   server.handler.requests.clear();
   EXPECT_EQ(server.pool.bodies->held(), 0u);
 }
@@ -109,12 +111,15 @@ TEST(Connection, ARequestWhoseLengthMayBeUnderstoodInTwoWaysIsRefusedAndNothingF
   const std::string hidden = "GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n";
   for (const char* fields :
        {"Transfer-Encoding: gzip", "Transfer-Encoding: identity", "Transfer-Encoding: xchunked",
-        "Transfer-Encoding: chunked, gzip", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding:",
-        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", "Transfer-Encoding: chunked\r\nContent-Length: 3",
-        "Content-Length: 3\r\nContent-Length: 4", "Host: y"}) {
+        "Transfer-Encoding: chunked, gzip", "Transfer-Encoding: gzip, chunked",
+        "Transfer-Encoding:", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nContent-Length: 3", "Content-Length: 3\r\nContent-Length: 4",
+        "Host: y"}) {
     FakeServer server;
-    const std::string sent = server.answer_to(fmt::format("POST /a HTTP/1.1\r\nHost: x\r\n{}\r\n\r\n", fields) + hidden);
-    EXPECT_TRUE(sent.starts_with("HTTP/1.1 400 ") || sent.starts_with("HTTP/1.1 501 ")) << fields << ": " << sent;
+    const std::string sent =
+        server.answer_to(fmt::format("POST /a HTTP/1.1\r\nHost: x\r\n{}\r\n\r\n", fields) + hidden);
+    EXPECT_TRUE(sent.starts_with("HTTP/1.1 400 ") || sent.starts_with("HTTP/1.1 501 "))
+        << fields << ": " << sent;
     EXPECT_EQ(sent.find("hidden"), std::string::npos) << fields;
     EXPECT_TRUE(server.handler.requests.empty()) << fields;
     EXPECT_TRUE(server.clients.front().second->output_ended) << fields;
@@ -122,7 +127,8 @@ TEST(Connection, ARequestWhoseLengthMayBeUnderstoodInTwoWaysIsRefusedAndNothingF
   FakeServer server;
   EXPECT_THAT(server.answer_to("GET /a HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(server.answer_to("GET /a HTTP/1.0\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
-  EXPECT_THAT(server.answer_to("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+  EXPECT_THAT(server.answer_to("POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+              StartsWith("HTTP/1.1 400 "));
   EXPECT_THAT(server.answer_to("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n"),
               StartsWith("HTTP/1.1 200 "));
 }

@@ -106,11 +106,30 @@ void Service::openapi(const CallPointer& call) {
   std::vector<api::Route> there;
   for (const Route& route : routes())
     if (is_there(route)) there.push_back(route);
-  respond(call, HttpResponse{.body = api::openapi_document({.version = options_.version,
-                                                            .most_logprobs = served().most_logprobs(),
-                                                            .vocabulary = engine().config().vocab},
-                                                           there),
-                             .headers = {}});
+  respond(call,
+          HttpResponse{.body = api::openapi_document({.version = options_.version,
+                                                      .most_logprobs = served().most_logprobs(),
+                                                      .vocabulary = engine().config().vocab,
+                                                      .unknown_fields = options_.strictness.unknown_fields},
+                                                     there),
+                       .headers = {}});
+}
+
+void Service::tokenizer_info(const CallPointer& call) {
+  const text::Tokenizer& tokenizer = engine().tokenizer();
+  const auto named = [&](std::optional<TokenId> token) {
+    return token ? api::Json(std::string(tokenizer.decode(std::span(&*token, 1), text::SpecialText::kKeep)))
+                 : api::Json(nullptr);
+  };
+  const auto& ends = tokenizer.description().end_of_generation;
+  const api::ServedModel model = served();
+  const api::Json json = {{"tokenizer_class", "folio"},
+                          {"vocab_size", tokenizer.vocab_size()},
+                          {"model_max_length", engine().context_tokens()},
+                          {"bos_token", named(tokenizer.bos())},
+                          {"eos_token", named(ends.empty() ? std::nullopt : std::optional(ends.front()))},
+                          {"chat_template", std::string(model.chat_template.source())}};
+  respond(call, HttpResponse{.body = api::to_text(json), .headers = {}});
 }
 
 void Service::reset_prefix_cache(const CallPointer& call) {

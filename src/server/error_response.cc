@@ -2,8 +2,8 @@
 
 namespace folio::server {
 
-HttpResponse error_response(const api::ApiError& error) {
-  HttpResponse response{.status = error.status, .body = api::error_body(error), .headers = {}};
+HttpResponse error_response(const api::ApiError& error, api::ErrorShape shape) {
+  HttpResponse response{.status = error.status, .body = api::error_body(error, shape), .headers = {}};
   if (error.retry_after_s > 0)
     response.headers.push_back({"Retry-After", std::to_string(error.retry_after_s)});
   if (!error.allowed.empty()) response.headers.push_back({"Allow", error.allowed});

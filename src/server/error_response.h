@@ -7,6 +7,7 @@
 namespace folio::server {
 
 // Its body, and the headers that its status asks for: Retry-After, Allow, WWW-Authenticate.
-[[nodiscard]] HttpResponse error_response(const api::ApiError& error);
+[[nodiscard]] HttpResponse error_response(const api::ApiError& error,
+                                          api::ErrorShape shape = api::ErrorShape::kOpenAi);
 
 }  // namespace folio::server

@@ -22,7 +22,8 @@ std::vector<std::string_view> keys_given(const HttpRequest& request) {
   std::vector<std::string_view> given;
   if (const std::string* header = request.find("authorization")) {
     const std::string_view text = *header;
-    if (equal_ignoring_case(text.substr(0, kScheme.size()), kScheme)) given.push_back(text.substr(kScheme.size()));
+    if (equal_ignoring_case(text.substr(0, kScheme.size()), kScheme))
+      given.push_back(text.substr(kScheme.size()));
   }
   for (const std::string_view name : {"api-key", "x-api-key"})
     if (const std::string* header = request.find(name)) given.push_back(*header);
@@ -78,9 +79,10 @@ api::Checked<void> Gate::check_page(const HttpRequest& request) const {
                      holds(options_.allowed_hosts, request.host) ||
                      holds(options_.allowed_hosts, without_port(request.host));
   if (!named)
-    return forbidden(fmt::format(
-        "The request is for the host {}, which is no name of this machine; folio serve --allowed-hosts allows it",
-        api::shown(api::Json(request.host))));
+    return forbidden(
+        fmt::format("The request is for the host {}, which is no name of this machine; folio serve "
+                    "--allowed-hosts allows it",
+                    api::shown(api::Json(request.host))));
   const std::string* origin = request.find("origin");
   if (origin == nullptr || allows_origin(*origin)) return {};
   return forbidden(fmt::format(
@@ -104,7 +106,7 @@ std::vector<Header> Gate::cors_headers(const HttpRequest& request) const {
                                                     : std::ranges::count(options_.allowed_origins, "*") > 0;
   std::vector<Header> headers = {{"Access-Control-Allow-Origin", all ? "*" : *origin}};
   if (!all) headers.push_back({"Vary", "Origin"});
-  headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id"});
+  headers.push_back({"Access-Control-Expose-Headers", "X-Request-Id, x-folio-ignored, x-folio-clamped"});
   if (request.method != "OPTIONS") return headers;
   headers.push_back({"Access-Control-Allow-Methods", "GET, POST, OPTIONS"});
   const std::string* wanted = request.find("access-control-request-headers");

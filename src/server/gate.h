@@ -1,9 +1,10 @@
 // Gate: who may ask, decided from a request's head alone: its key, the host that it names, and the web page
 // that it comes from.
 //
-// Where nobody needs a key and only this machine can connect, the browser of whoever sits there is the way in:
-// a page of any origin can send requests to it, and a name of the page's own can be made to mean 127.0.0.1. So
-// there, unless the options say otherwise, the host named must be this machine, and so must a page's origin.
+// Where nobody needs a key and only this machine can connect, the browser of whoever sits there is the way
+// in: a page of any origin can send requests to it, and a name of the page's own can be made to mean
+// 127.0.0.1. So there, unless the options say otherwise, the host named must be this machine, and so must a
+// page's origin.
 //
 // Thread rule: the I/O thread.
 #pragma once
@@ -23,7 +24,8 @@ namespace folio::server {
 struct GateOptions {
   std::vector<std::string> api_keys;         // none: everybody may
   std::vector<std::string> allowed_origins;  // "*": all; none: see above, and all elsewhere
-  std::vector<std::string> allowed_hosts;    // besides this machine's names, where these are asked for; "*": all
+  std::vector<std::string>
+      allowed_hosts;  // besides this machine's names, where these are asked for; "*": all
 };
 
 class Gate {

@@ -21,8 +21,8 @@ HttpRequest page(std::string origin) { return request("localhost:8000", {{"Origi
 
 TEST(Gate, WhereOnlyThisMachineCanConnectTheHostIsThisMachine) {
   const Gate gate({}, Reach::kThisMachine);
-  for (const char* host : {"", "localhost", "LOCALHOST:8000", "localhost.", "a.localhost", "127.0.0.1:80", "127.9.9.9",
-                           "[::1]", "[::1]:8000"})
+  for (const char* host : {"", "localhost", "LOCALHOST:8000", "localhost.", "a.localhost", "127.0.0.1:80",
+                           "127.9.9.9", "[::1]", "[::1]:8000"})
     EXPECT_TRUE(gate.check_page(request(host))) << host;
   for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.evil.a.b",
                            "notlocalhost", "192.168.0.1:8000", "[::2]", "x"}) {
@@ -38,7 +38,8 @@ TEST(Gate, WhereOnlyThisMachineCanConnectTheHostIsThisMachine) {
 }
 
 TEST(Gate, ElsewhereAndWithAKeyAnyHostMayBeNamed) {
-  for (const Reach reach : {Reach::kUnixSocket, Reach::kNetwork}) EXPECT_TRUE(Gate({}, reach).check_page(request("x")));
+  for (const Reach reach : {Reach::kUnixSocket, Reach::kNetwork})
+    EXPECT_TRUE(Gate({}, reach).check_page(request("x")));
   EXPECT_TRUE(Gate({.api_keys = {"k"}}, Reach::kThisMachine).check_page(request("x")));
 }
 
@@ -47,7 +48,8 @@ TEST(Gate, PagesOfOtherMachinesAreRefusedWhereNoKeyIsNeeded) {
   EXPECT_TRUE(gate.check_page(page("http://localhost:3000")));
   EXPECT_TRUE(gate.check_page(page("https://127.0.0.1")));
   EXPECT_EQ(gate.cors_headers(page("http://localhost:3000")).at(0).value, "http://localhost:3000");
-  for (const char* origin : {"https://evil.example", "null", "http://localhost.evil.example", "file://localhost"}) {
+  for (const char* origin :
+       {"https://evil.example", "null", "http://localhost.evil.example", "file://localhost"}) {
     const auto checked = gate.check_page(page(origin));
     ASSERT_FALSE(checked) << origin;
     EXPECT_THAT(checked.error().message, HasSubstr("--allowed-origins"));
@@ -75,8 +77,8 @@ TEST(Gate, AKeyMayStandInThreeHeaders) {
 }
 
 TEST(Target, FormsOfOneTarget) {
-  for (const char* target : {"/v1/models", "/v1/models/", "/v1/models?a=b/c", "/v1/%6Dodels", "/v1/%6dodels#x",
-                             "http://host:80/v1/models", "HTTPS://host/v1/models/?x"}) {
+  for (const char* target : {"/v1/models", "/v1/models/", "/v1/models?a=b/c", "/v1/%6Dodels",
+                             "/v1/%6dodels#x", "http://host:80/v1/models", "HTTPS://host/v1/models/?x"}) {
     const auto parsed = parse_target(target);
     ASSERT_TRUE(parsed) << target;
     EXPECT_EQ(parsed->path, "/v1/models") << target;
@@ -86,7 +88,8 @@ TEST(Target, FormsOfOneTarget) {
   EXPECT_EQ(parse_target("/v1/models/a%2Fb")->path, "/v1/models/a/b");
   EXPECT_EQ(parse_target("/")->path, "/");
   EXPECT_EQ(parse_target("*")->path, "*");
-  for (const char* wrong : {"", "v1", "http://", "http:///v1", "/%", "/%4", "/%zz", "/%00", "/%0a", "host:80"})
+  for (const char* wrong :
+       {"", "v1", "http://", "http:///v1", "/%", "/%4", "/%zz", "/%00", "/%0a", "host:80"})
     EXPECT_FALSE(parse_target(wrong)) << wrong;
 }
 

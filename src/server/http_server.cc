@@ -84,7 +84,7 @@ struct HttpServer::State {
   Acceptor acceptor{io};
   asio::signal_set signals{io};
   Reach reach = Reach::kUnixSocket;
-  asio::steady_timer pause{io};
+  asio::steady_timer pause{io}, clock{io};
   std::string address, unix_socket;
   platform::FileIdentity unix_file;  // of the socket, to remove no other's
   int signal_count = 0;
@@ -148,6 +148,15 @@ struct HttpServer::State {
       connection->refuse(503, why);
   }
 
+  void repeat(std::chrono::milliseconds after, std::function<void()> task) {
+    clock.expires_after(after);
+    clock.async_wait([this, after, task = std::move(task)](boost::system::error_code stopped) mutable {
+      if (stopped) return;
+      task();
+      repeat(after, std::move(task));
+    });
+  }
+
   void wait_for_signal() {
     signals.async_wait([this](boost::system::error_code error, int) {
       if (error) return;
@@ -194,6 +203,10 @@ void HttpServer::run() {
 void HttpServer::stop() { state_->io.stop(); }
 
 void HttpServer::post(std::function<void()> task) { asio::post(state_->io, std::move(task)); }
+
+void HttpServer::every(std::chrono::milliseconds pause, std::function<void()> task) {
+  state_->repeat(pause, std::move(task));
+}
 
 void HttpServer::work(std::size_t bytes, std::function<void()> task) {
   state_->lanes.post(bytes, std::move(task));

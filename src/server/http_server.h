@@ -7,6 +7,7 @@
 // Beast.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -66,6 +67,8 @@ class HttpServer {
   void run();                             // until stop()
   void stop();                            // ends connections as they are
   void post(std::function<void()> task);  // runs on the I/O thread
+  // One task, on the I/O thread, again and again from run() on.
+  void every(std::chrono::milliseconds pause, std::function<void()> task);
   // Runs on a thread for what would hold up the I/O thread. Tasks of as many bytes run in order; small ones
   // pass large ones.
   void work(std::size_t bytes, std::function<void()> task);

@@ -15,7 +15,8 @@ TEST(Http, HeadersAreFoundInEitherCase) {
 }
 
 TEST(Http, AnErrorSaysWhenToComeBackAndWhatIsAllowed) {
-  const auto busy = error_response({.status = 429, .message = "x", .param = {}, .code = {}, .retry_after_s = 2});
+  const auto busy =
+      error_response({.status = 429, .message = "x", .param = {}, .code = {}, .retry_after_s = 2});
   EXPECT_EQ(busy.headers.at(0).name + ": " + busy.headers.at(0).value, "Retry-After: 2");
   const auto method =
       error_response({.status = 405, .message = "x", .param = {}, .code = {}, .allowed = "GET, POST"});

@@ -26,6 +26,13 @@ Reply::Reply(Parts parts)
       .content_type = "text/event-stream; charset=utf-8", .body = {}, .headers = parts_.headers};
   head.headers.push_back({"Cache-Control", "no-cache"});
   exchange_->begin(std::move(head));
+  last_sent_ = Clock::now();
+}
+
+void Reply::ping(Clock::time_point now) {
+  if (!exchange_ || !parts_.request.stream || now - last_sent_ < kPingAfter) return;
+  exchange_->send(": ping\n\n");
+  last_sent_ = now;
 }
 
 Reply::State Reply::pump(Metrics& metrics) {
@@ -126,6 +133,7 @@ void Reply::stream(std::size_t index) {
   events += api::stream_piece(parts_.head, api::next_piece(question, index, news, choice.text_offset),
                               api::Piece::kNext, usage);
   exchange_->send(events);
+  last_sent_ = Clock::now();
 }
 
 void Reply::end_stream() {
@@ -148,7 +156,9 @@ void Reply::respond_whole() {
   std::vector<api::ChoiceText> texts;
   for (std::size_t i = 0; i < choices_.size(); ++i)
     texts.push_back(api::whole_choice(question_of(i), i, choices_[i].answer, choices_[first_of(i)].answer));
-  exchange_->respond({.body = api::whole_response(parts_.head, texts, usage()), .headers = parts_.headers});
+  HttpResponse response{.body = api::whole_response(parts_.head, texts, usage()), .headers = parts_.headers};
+  compress(response, parts_.coding);
+  exchange_->respond(std::move(response));
 }
 
 api::Usage Reply::usage_of(std::size_t index) const {

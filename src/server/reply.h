@@ -15,6 +15,7 @@
 #include "api/prepare.h"
 #include "api/response_text.h"
 #include "engine/engine.h"
+#include "server/compress.h"
 #include "server/generator.h"
 #include "server/http.h"
 #include "server/metrics.h"
@@ -22,6 +23,8 @@
 namespace folio::server {
 
 using Clock = std::chrono::steady_clock;
+
+inline constexpr std::chrono::seconds kPingAfter{10};
 
 class Reply {
  public:
@@ -33,6 +36,7 @@ class Reply {
     Generation generation;
     std::size_t stream_interval = 1;
     std::vector<Header> headers;  // of the response
+    Coding coding = Coding::kPlain;
     Clock::time_point came;
     ByteShare share;  // of what the request's body took
     std::shared_ptr<Exchange> exchange;
@@ -44,6 +48,9 @@ class Reply {
 
   // Passes on what the engine has put since the last call.
   State pump(Metrics& metrics);
+  // A comment line, which every client skips, where a stream has been silent for kPingAfter: what stands
+  // between ends connections in which nothing moves.
+  void ping(Clock::time_point now);
   // The client is gone: what follows is counted, and sent to nobody.
   void abandon() { exchange_ = nullptr; }
 
@@ -75,6 +82,7 @@ class Reply {
   Parts parts_;
   std::shared_ptr<Exchange> exchange_;
   std::vector<Choice> choices_;
+  Clock::time_point last_sent_;  // of a stream
 };
 
 }  // namespace folio::server

@@ -6,21 +6,24 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "server/api_path.h"
 
 namespace folio::server {
 namespace {
 
 constexpr std::size_t kMaxRequestIdBytes = 128;
 constexpr std::size_t kMaxOpenBodyBytes = 4096;  // of a request that needs no key, where others do
+constexpr std::size_t kMostWarnings = 256;       // names of ignored fields, of which each is warned of once
 
 // What clients of other servers ask for, and where to go instead.
 struct MissingRoom {
   std::string_view prefix, why;
+  int status = 404;
 };
 constexpr MissingRoom kMissing[] = {
     {"/api/", "folio speaks OpenAI's API, not Ollama's: use /v1/chat/completions or /v1/completions"},
     {"/v1/responses", "the Responses API is not supported yet; use /v1/chat/completions"},
-    {"/v1/messages", "the Messages API is not supported yet; use /v1/chat/completions"},
+    {"/v1/messages", "the Messages API is not supported yet; use /v1/chat/completions", 501},
     {"/v1/audio", "folio serves text models only"},
     {"/v1/images", "folio serves text models only"},
     {"/v1/load_lora_adapter", "adapters are not supported yet"},
@@ -30,6 +33,19 @@ constexpr MissingRoom kMissing[] = {
 std::uint64_t random_bits() {
   std::random_device device;
   return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+// Errors: 415 for a compressed body, which could be any times as long.
+api::Checked<void> check_coding(const HttpRequest& head) {
+  const std::string* coding = head.find("content-encoding");
+  if (coding == nullptr || equal_ignoring_case(*coding, "identity")) return {};
+  return std::unexpected(api::ApiError{
+      .status = 415,
+      .message = fmt::format("bodies are taken as they are, not by the coding {}; leave the header "
+                             "'Content-Encoding' out",
+                             api::quoted(coding->substr(0, kMaxRequestIdBytes))),
+      .param = {},
+      .code = {}});
 }
 
 bool is_plain(std::string_view text) {
@@ -78,6 +94,7 @@ std::span<const Service::Route> Service::routes() {
       {{"POST", "/v1/completions/render", kKey}, &Service::render_completions},
       {{"POST", "/tokenize", kKey}, &Service::tokenize},
       {{"POST", "/detokenize", kKey}, &Service::detokenize},
+      {{"GET", "/tokenizer_info", kKey}, &Service::tokenizer_info},
       {{"POST", "/reset_prefix_cache", kKey}, &Service::reset_prefix_cache},
   };
   return kRoutes;
@@ -88,6 +105,9 @@ void Service::run(HttpServer& server) {
   gate_.emplace(options_.gate, server.reach());
   generator_.start([this] {
     if (!pump_is_due_.exchange(true)) server_->post([this] { pump(); });
+  });
+  server.every(std::chrono::seconds(1), [this] {
+    for (const auto& reply : replies_) reply->ping(Clock::now());
   });
   server.run();
   // Both threads end before the server that they post to, and before the replies that they fill.
@@ -102,15 +122,17 @@ void Service::run(HttpServer& server) {
 Admission Service::admit(const HttpRequest& head) {
   Call call;
   call.request.method = head.method;
-  call.request.path = head.path;
+  call.request.path = api_path(head.path);
   call.request.host = head.host;
   call.request.headers = head.headers;
   api::ApiError no_route;
-  const Route* route = find_route(head, no_route);
+  const Route* route = find_route(call.request, no_route);
   Admission admission;
-  if (const auto may = check_caller(call, route); !may) {
+  api::Checked<void> may = check_caller(call, route);
+  if (may) may = check_coding(head);
+  if (!may) {
     identify(call);
-    admission.refusal = error_response(may.error());
+    admission.refusal = error_response(may.error(), api::shape_of(call.request.path));
     metrics_.answered(route == nullptr ? "other" : route->path, admission.refusal->status);
     std::ranges::copy(call.headers, std::back_inserter(admission.refusal->headers));
   }
@@ -125,6 +147,8 @@ void Service::handle(std::shared_ptr<Exchange> exchange, HttpRequest request) {
   call->exchange = std::move(exchange);
   call->request = std::move(request);
   call->route = "other";
+  call->request.path = api_path(call->request.path);
+  call->coding = coding_of(call->request.find("accept-encoding"));
   identify(*call);
   if (call->request.method == "OPTIONS")
     return respond(call, HttpResponse{.status = 204, .body = {}, .headers = {}});
@@ -143,7 +167,8 @@ api::Checked<void> Service::check_caller(Call& call, const Route* route) const {
   call.tenant = key.value_or(0);
   if (call.tenant > 0 && options_.tenants == Tenants::kByKey)
     call.salt = fmt::format("key {}:", call.tenant - 1);
-  const bool open = call.request.method == "OPTIONS" || (route != nullptr && route->access == api::Access::kOpen);
+  const bool open =
+      call.request.method == "OPTIONS" || (route != nullptr && route->access == api::Access::kOpen);
   if (key || open) return {};
   return std::unexpected(api::ApiError{
       .status = 401,
@@ -161,6 +186,7 @@ void Service::identify(Call& call) const {
 }
 
 bool Service::is_there(const Route& route) const {
+  if (route.path == "/tokenizer_info") return options_.tokenizer_info == TokenizerInfo::kShow;
   return route.path != "/reset_prefix_cache" || options_.mode == Mode::kDevelopment;
 }
 
@@ -189,8 +215,12 @@ const Service::Route* Service::find_route(const HttpRequest& request, api::ApiEr
            .param = {},
            .code = {}};
   for (const MissingRoom& room : kMissing)
-    if (request.path.starts_with(room.prefix))
+    if (request.path.starts_with(room.prefix)) {
+      error.status = room.status;
       error.message = fmt::format("There is no {}: {}", api::shown(api::Json(request.path)), room.why);
+    }
+  if (request.path == "/tokenizer_info")
+    error.message = "/tokenizer_info is there with --enable-tokenizer-info-endpoint only";
   if (request.path == "/reset_prefix_cache")
     error.message =
         "/reset_prefix_cache is there in development mode only: VLLM_SERVER_DEV_MODE=1 or --dev-mode";
@@ -200,6 +230,7 @@ const Service::Route* Service::find_route(const HttpRequest& request, api::ApiEr
 void Service::respond(const CallPointer& call, HttpResponse response) {
   if (call->gone) return;
   metrics_.answered(call->route, response.status);
+  compress(response, call->coding);
   response.headers.insert(response.headers.begin(), call->headers.begin(), call->headers.end());
   call->exchange->respond(std::move(response));
 }
@@ -303,8 +334,20 @@ api::Checked<void> Service::check_queue(std::size_t more) const {
                     .retry_after_s = api::kRetryAfterS});
 }
 
+void Service::tell(Call& call, const api::Notes& notes) {
+  if (const std::string ignored = notes.ignored_header(); !ignored.empty())
+    call.headers.push_back({"x-folio-ignored", ignored});
+  if (const std::string clamped = notes.clamped_header(); !clamped.empty())
+    call.headers.push_back({"x-folio-clamped", clamped});
+  for (const std::string& field : notes.ignored)
+    if (options_.warn && warned_of_.size() < kMostWarnings && warned_of_.insert(field).second)
+      options_.warn(fmt::format("requests hold the field {}, which is ignored (--strict-fields refuses it)",
+                                api::quoted(field)));
+}
+
 void Service::start(const CallPointer& call, Made made) {
   api::Request& request = made.request;
+  tell(*call, request.notes);
   request.prompts.clear();  // what was made of them is enough
   request.messages = nullptr;
   if (!call->salt.empty() || !request.cache_salt.empty())
@@ -336,6 +379,7 @@ void Service::start(const CallPointer& call, Made made) {
                    .generation = std::move(*generation),
                    .stream_interval = options_.stream_interval,
                    .headers = call->headers,
+                   .coding = call->coding,
                    .came = call->came,
                    .share = std::move(call->request.share),
                    .exchange = call->exchange});
@@ -386,7 +430,8 @@ api::ServedModel Service::served(const Call* call) const {
           .chat_template = options_.chat_template ? *options_.chat_template : engine.chat_template(),
           .names = options_.model_names,
           .longest_tokens = engine.context_tokens(),
-          .sampling = options_.sampling,
+          .defaults = options_.defaults,
+          .strictness = options_.strictness,
           .priorities = options_.priorities,
           .max_logprobs = options_.max_logprobs,
           .pooling = options_.pooling,

@@ -16,6 +16,7 @@
 #include "api/api_error.h"
 #include "api/openapi.h"
 #include "api/prepare.h"
+#include "server/compress.h"
 #include "server/embedding_reply.h"
 #include "server/error_response.h"
 #include "server/gate.h"
@@ -30,12 +31,15 @@ namespace folio::server {
 enum class Mode { kNormal, kDevelopment };  // kDevelopment: /reset_prefix_cache
 enum class Tenants { kShared, kByKey };     // kByKey: API keys never share cached blocks
 enum class RequestIds { kHide, kShow };     // X-Request-Id in answers
+enum class TokenizerInfo { kHide, kShow };  // /tokenizer_info
 
 struct ServiceOptions {
   std::vector<std::string> model_names;  // at least one; the first is said in answers
   std::string model_path, version;
   std::optional<text::ChatTemplate> chat_template;  // instead of the model's
-  sampling::SamplingParams sampling;                // of requests that do not say
+  api::GenerationDefaults defaults;
+  api::Strictness strictness;
+  TokenizerInfo tokenizer_info = TokenizerInfo::kHide;
   std::optional<std::uint64_t> seed;  // where the seeds of requests without one begin; unset: drawn
   GateOptions gate;
   std::size_t max_queued_requests = 1024;
@@ -48,13 +52,14 @@ struct ServiceOptions {
   api::Priorities priorities = api::Priorities::kRefuse;
   api::CachedTokens cached_tokens = api::CachedTokens::kShow;
   RequestIds request_ids = RequestIds::kShow;
-  std::function<void()> on_second_signal;  // ends the process at once
+  std::function<void(const std::string&)> warn;  // one line for whoever runs the server
+  std::function<void()> on_second_signal;        // ends the process at once
 };
 
-// A request under way. Its body is the worker's thread's between begin_work() and that thread's end; until then
-// it can be dropped.
+// A request under way. Its body is the worker's thread's between begin_work() and that thread's end; until
+// then it can be dropped.
 struct Call {
-  bool begin_work() { return take(Work::kBegun); }  // false: it was dropped
+  bool begin_work() { return take(Work::kBegun); }   // false: it was dropped
   bool drop_work() { return take(Work::kDropped); }  // false: it has begun
 
   std::shared_ptr<Exchange> exchange;
@@ -62,8 +67,9 @@ struct Call {
   std::string id;               // the client's X-Request-Id, or drawn
   std::string_view route;       // for metrics
   std::vector<Header> headers;  // of every answer to it
-  std::string salt;             // of its tenant; empty: none
-  std::uint64_t tenant = 0;     // whose key it has, from 1; 0: none is needed
+  Coding coding = Coding::kPlain;
+  std::string salt;          // of its tenant; empty: none
+  std::uint64_t tenant = 0;  // whose key it has, from 1; 0: none is needed
   Clock::time_point came = Clock::now();
   std::shared_ptr<void> place;    // among those that are prepared, given back with it
   std::atomic<bool> gone{false};  // nobody waits for the answer
@@ -108,7 +114,9 @@ class Service final : public Handler {
   const Route* find_route(const HttpRequest& request, api::ApiError& error) const;
 
   void respond(const CallPointer& call, HttpResponse response);
-  void respond(const CallPointer& call, const api::ApiError& error) { respond(call, error_response(error)); }
+  void respond(const CallPointer& call, const api::ApiError& error) {
+    respond(call, error_response(error, api::shape_of(call->request.path)));
+  }
   // `work` runs on a worker's thread, `then` after it on this one, if the client is still there.
   void work_on(const CallPointer& call, std::function<void()> work, std::function<void()> then);
   // `make` runs on a worker's thread; what it returns is the answer.
@@ -128,6 +136,7 @@ class Service final : public Handler {
   void detokenize(const CallPointer& call) { respond_later(call, &Service::detokenize_body); }
   void render_chat(const CallPointer& call) { respond_later(call, &Service::render_chat_body); }
   void render_completions(const CallPointer& call) { respond_later(call, &Service::render_completions_body); }
+  void tokenizer_info(const CallPointer& call);
   void reset_prefix_cache(const CallPointer& call);
 
   Body tokenize_body(const Call& call) const;
@@ -139,6 +148,7 @@ class Service final : public Handler {
   // Generations.
   void generate(const CallPointer& call, api::Endpoint endpoint);
   void start(const CallPointer& call, Made made);
+  void tell(Call& call, const api::Notes& notes);
   void start_embeddings(const CallPointer& call, Made made);
   api::Checked<void> check_queue(std::size_t more) const;
   std::uint64_t draw_seed();
@@ -157,7 +167,8 @@ class Service final : public Handler {
   HttpServer* server_ = nullptr;
   std::unordered_set<std::shared_ptr<Reply>> replies_;
   std::unordered_set<std::shared_ptr<EmbeddingReply>> embeddings_;
-  std::size_t preparing_ = 0;  // generations that wait for a worker's thread, or are on it
+  std::unordered_set<std::string> warned_of_;  // ignored fields, at most kMostWarnings
+  std::size_t preparing_ = 0;                  // generations that wait for a worker's thread, or are on it
   std::atomic<bool> pump_is_due_{false};
   bool draining_ = false;
 };

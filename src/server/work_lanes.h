@@ -41,8 +41,8 @@ class WorkLanes {
  private:
   static constexpr std::array<std::size_t, 2> kUpTo = {65'536, std::size_t{1} << 20};
 
-  boost::asio::thread_pool lanes_[kUpTo.size() + 1] = {boost::asio::thread_pool{1}, boost::asio::thread_pool{1},
-                                                       boost::asio::thread_pool{1}};
+  boost::asio::thread_pool lanes_[kUpTo.size() + 1] = {
+      boost::asio::thread_pool{1}, boost::asio::thread_pool{1}, boost::asio::thread_pool{1}};
 };
 
 }  // namespace folio::server

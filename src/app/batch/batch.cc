@@ -233,9 +233,11 @@ std::string summary(const Totals& totals, const engine::Engine& engine, double s
 Result<ExitCode> run(const BatchOptions& options, Console& console) {
   FOLIO_TRY(input, BatchInput::open(options.input));
   FOLIO_TRY(path, resolve_model(options.model));
-  FOLIO_TRY(defaults, model_sampling(path, {}));
   FOLIO_TRY(output, BatchOutput::open(options.output));
   FOLIO_TRY(engine, load(options, path, input.bytes()));
+  FOLIO_TRY(defaults, generation_defaults(engine->generation_config()));
+  defaults.chat = defaults.text;  // lines of a file are experiments: the model's own, else the API's
+  defaults.max_new_tokens.reset();
   const auto start = std::chrono::steady_clock::now();
   bool finished = false;
   Totals totals;
@@ -245,7 +247,7 @@ Result<ExitCode> run(const BatchOptions& options, Console& console) {
                                   .chat_template = engine->chat_template(),
                                   .names = any_name,
                                   .longest_tokens = engine->context_tokens(),
-                                  .sampling = defaults,
+                                  .defaults = defaults,
                                   .priorities = options.engine.policy == scheduler::Policy::kPriority
                                                     ? api::Priorities::kUse
                                                     : api::Priorities::kRefuse,

@@ -32,7 +32,8 @@ api::ResponseHead head_of(const BatchAnswer& answer) {
   api::ResponseHead head{.endpoint = request.endpoint,
                          .id = fmt::format("{}-{}", id_prefix(request.endpoint), answer.line),
                          .model = request.model,
-                         .created_s = std::time(nullptr)};
+                         .created_s = std::time(nullptr),
+                         .notes = request.notes};
   if (request.endpoint != api::kEmbeddings) head.seed = answer.choices.front().answer.stats.seed;
   return head;
 }

@@ -33,7 +33,6 @@ struct Loaded {
 
 Result<Loaded> load(const RunOptions& options, const std::string& path, Console& console) {
   Loaded loaded;
-  FOLIO_TRY(sampling, resolve_sampling(options.sampling, path));
   engine::EngineOptions engine_options = options.engine;
   engine_options.model = path;
   const auto start = std::chrono::steady_clock::now();
@@ -44,6 +43,7 @@ Result<Loaded> load(const RunOptions& options, const std::string& path, Console&
     loaded.engine = std::move(engine);
   }
   for (const std::string& warning : model_warnings(*loaded.engine)) console.note("warning: " + warning);
+  FOLIO_TRY(sampling, resolve_sampling(options.sampling, loaded.engine->generation_config()));
   loaded.path = path;
   loaded.sampling = sampling;
   if (options.verbosity == Verbosity::kVerbose) {

@@ -153,11 +153,12 @@ void add_model_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
                    group, texts_to("served-model-name", o.model_names)});
   flags.push_back({"chat-template", "", "FILE", "a Jinja template instead of the model's", group,
                    text_to(o.chat_template_file)});
-  flags.push_back({"generation-config", "", "auto|vllm|PATH",
-                   "what sampling fields mean where a request leaves them out: the "
-                   "model's\ngeneration_config.json (auto), "
-                   "that of another folder, or the API's own (vllm)",
-                   group, text_to(o.generation_config)});
+  flags.push_back(
+      {"generation-config", "", "auto|vllm|PATH",
+       "sampling values of requests that leave them out: the model's own, else temperature 0.8, "
+       "top-k 40,\ntop-p 0.95, min-p 0.05 in chats (auto); a folder's generation_config.json; or the "
+       "API's (vllm)",
+       group, text_to(o.generation_config)});
   flags.push_back({"seed", "", "N", "where the seeds of requests without one begin (default: drawn)", group,
                    count_to("seed", {0, std::size_t{1} << 52}, [&o](std::size_t n) { o.seed = n; })});
   const auto logprobs = [&o](Values values) -> Status {
@@ -339,6 +340,21 @@ void add_http_flags(std::vector<ServeFlag>& flags, ServeOptions& o) {
   flags.push_back({"stream-interval", "", "N", "tokens of a stream in one event, after the first (default 1)",
                    group,
                    count_to("stream-interval", {1, 1024}, [&o](std::size_t n) { o.stream_interval = n; })});
+  flags.push_back({"strict-max-tokens", "", "",
+                   "refuse a max_tokens beyond the rest of the context, instead of lowering it", group,
+                   switch_to("strict-max-tokens", [&o](bool on) {
+                     o.strictness.long_answers = on ? api::LongAnswers::kRefuse : api::LongAnswers::kClamp;
+                   })});
+  flags.push_back(
+      {"strict-fields", "", "", "refuse fields that folio does not know, instead of ignoring them", group,
+       switch_to("strict-fields", [&o](bool on) {
+         o.strictness.unknown_fields = on ? api::UnknownFields::kRefuse : api::UnknownFields::kIgnore;
+       })});
+  flags.push_back({"enable-tokenizer-info-endpoint", "", "",
+                   "GET /tokenizer_info: control tokens and template", group,
+                   switch_to("enable-tokenizer-info-endpoint", [&o](bool on) {
+                     o.tokenizer_info = on ? server::TokenizerInfo::kShow : server::TokenizerInfo::kHide;
+                   })});
   flags.push_back({"dev-mode", "", "", "/reset_prefix_cache, for development; VLLM_SERVER_DEV_MODE=1 too",
                    group, switch_to("dev-mode", [&o](bool on) {
                      o.mode = on ? server::Mode::kDevelopment : server::Mode::kNormal;

@@ -41,6 +41,8 @@ struct ServeOptions {
   api::Normalize normalize = api::Normalize::kYes;
   std::uint32_t max_logprobs = api::kDefaultMaxLogprobs;  // or kAllLogprobs
   std::size_t stream_interval = 1;
+  api::Strictness strictness;
+  server::TokenizerInfo tokenizer_info = server::TokenizerInfo::kHide;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   api::CachedTokens cached_tokens = api::CachedTokens::kShow;

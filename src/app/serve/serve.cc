@@ -54,11 +54,12 @@ std::string name_of(const std::string& path) {
 
 Result<server::ServiceOptions> service_options(const ServeOptions& options, const std::string& path,
                                                const engine::Engine& engine) {
+  FOLIO_TRY(defaults, choose_generation_defaults(options.generation_config, engine.generation_config()));
   server::ServiceOptions service{
       .model_names = options.model_names,
       .model_path = path,
       .version = std::string(kVersion),
-      .sampling = {},
+      .defaults = defaults,
       .seed = options.seed,
       .gate = options.gate,
       .max_queued_requests = options.max_queued_requests,
@@ -66,6 +67,8 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .normalize = options.normalize,
       .max_logprobs = options.max_logprobs,
       .stream_interval = options.stream_interval,
+      .strictness = options.strictness,
+      .tokenizer_info = options.tokenizer_info,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? api::Priorities::kUse
@@ -74,11 +77,6 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .request_ids = options.request_ids,
       .on_second_signal = [] { std::_Exit(static_cast<int>(ExitCode::kInterrupted)); }};
   if (service.model_names.empty()) service.model_names = {name_of(path)};
-  if (options.generation_config != "vllm") {
-    FOLIO_TRY(sampling,
-              model_sampling(options.generation_config == "auto" ? path : options.generation_config, {}));
-    service.sampling = sampling;
-  }
   if (!options.chat_template_file.empty()) {
     FOLIO_TRY(source, platform::read_file(options.chat_template_file, text::kMaxTemplateBytes));
     FOLIO_TRY(made, text::ChatTemplate::compile(source, text::template_tokens(engine.tokenizer())));
@@ -100,13 +98,17 @@ Status serve(const ServeOptions& options, Console& console) {
   for (const std::string& warning : model_warnings(*engine)) console.note("warning: " + warning);
   if (options.verbosity == Verbosity::kVerbose) console.note(capacity::table_text(engine->memory_plan()));
   FOLIO_TRY(service_setup, service_options(options, path, *engine));
+  service_setup.warn = [&console](const std::string& warning) { console.note("warning: " + warning); };
   const std::string name = service_setup.model_names.front();
+  const std::string drawing = describe(service_setup.defaults);
   server::Service service(std::move(engine), std::move(service_setup));
   FOLIO_TRY(http, server::HttpServer::listen(options.http, service));
   if (http->reach() == server::Reach::kNetwork && options.gate.api_keys.empty())
     console.note(fmt::format("warning: whoever reaches {} may use this server; --api-key asks for a key",
                              http->address()));
   console.note(started_line(name, http->address(), service.engine()));
+  console.note(fmt::format("chats that do not say are drawn with {} (--generation-config {})", drawing,
+                           options.generation_config));
   service.run(*http);
   return {};
 }
