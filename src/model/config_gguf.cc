@@ -172,6 +172,10 @@ Result<ModelConfig> read_config(const weights::GgufModel& model) {
   c.vocab = vocab;
   FOLIO_TRY(rope, read_rope(reader, c, source));
   c.rope = rope;
+  // Some files give the length before scaling, some the one after it.
+  if (rope.scaling == RopeScaling::kLinear) c.max_context = scaled_context(c.context, rope.factor);
+  if (rope.scaling == RopeScaling::kYarn)
+    c.max_context = std::max(c.context, scaled_context(rope.original_context, rope.factor));
   FOLIO_TRY_STATUS(check_config(c, source));
   FOLIO_TRY_STATUS(check_other_arithmetic(metadata, c.architecture + ".", c));
   return c;

@@ -79,17 +79,19 @@ Status read_scaling(const Fields& scaling, ModelConfig& c) {
   FOLIO_TRY(old_type, scaling.string_or("type", "default"));
   FOLIO_TRY(type, scaling.string_or("rope_type", old_type));
   if (type == "default") return {};
-  FOLIO_TRY(factor, scaling.number_or("factor", 1));
   FOLIO_TRY(original, scaling.u32_or("original_max_position_embeddings", c.context));
+  // YaRN without a factor reaches from the one length to the other.
+  const double ratio = type == "yarn" && original != 0 ? static_cast<double>(c.context) / original : 1;
+  FOLIO_TRY(factor, scaling.number_or("factor", ratio));
   rope.factor = factor;
   rope.original_context = original;
   if (type == "linear") {
     rope.scaling = RopeScaling::kLinear;
+    c.context = c.max_context = scaled_context(c.context, factor);
   } else if (type == "dynamic") {
     rope.scaling = RopeScaling::kDynamic;
     rope.original_context = c.context;  // the base grows beyond this length
-    c.max_context =
-        static_cast<std::uint32_t>(std::min<double>(kMaxContext, c.context * std::max(1.0, factor)));
+    c.max_context = scaled_context(c.context, factor);
   } else if (type == "llama3") {
     rope.scaling = RopeScaling::kLlama3;
     FOLIO_TRY(low, scaling.number_or("low_freq_factor", 1));
@@ -99,6 +101,7 @@ Status read_scaling(const Fields& scaling, ModelConfig& c) {
   } else if (type == "yarn") {
     rope.scaling = RopeScaling::kYarn;
     FOLIO_TRY_STATUS(read_yarn(scaling, rope));
+    c.context = c.max_context = std::max(c.context, scaled_context(original, factor));
   } else {
     return fail(
         ErrorKind::kUnsupported,

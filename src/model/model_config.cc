@@ -47,6 +47,11 @@ Status check_rope(const RopeConfig& rope, std::uint32_t head_dim, const std::str
 
 }  // namespace
 
+std::uint32_t scaled_context(std::uint32_t tokens, double factor) {
+  const double most = std::max<double>(kMaxContext, tokens);
+  return static_cast<std::uint32_t>(std::min(most, tokens * std::max(1.0, factor)));
+}
+
 Status check_config(const ModelConfig& c, const std::string& source) {
   const Range ranges[] = {
       {"number of layers", c.layers, kMaxLayers},

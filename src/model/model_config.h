@@ -45,10 +45,9 @@ struct ModelConfig {
   std::uint32_t head_dim = 0;  // of queries, keys and values
   std::uint32_t ffn = 0;
   std::uint32_t vocab = 0;
-  std::uint32_t context = 0;  // the longest sequence the model was made for
-  // The longest that may be asked for: larger than `context` with dynamic RoPE scaling.
-  std::uint32_t max_context = 0;
-  std::uint32_t window = 0;  // sliding attention window in tokens, 0: none
+  std::uint32_t context = 0;      // the longest sequence the model was made for, by its RoPE scaling too
+  std::uint32_t max_context = 0;  // the longest that may be asked for: more where its scaling allows that
+  std::uint32_t window = 0;       // sliding attention window in tokens, 0: none
   float rms_epsilon = 1e-5F;
   RopeConfig rope;
 };
@@ -66,6 +65,8 @@ inline constexpr std::uint32_t kMaxContext = 1u << 24;
 [[nodiscard]] Result<ModelConfig> read_config(const weights::GgufModel& model);
 [[nodiscard]] Result<ModelConfig> read_config(const weights::HfModel& model);
 
+// Internal to the two readers: `tokens` times a RoPE factor, within [tokens, kMaxContext].
+[[nodiscard]] std::uint32_t scaled_context(std::uint32_t tokens, double factor);
 // Internal to the two readers: ranges and relations that any source must satisfy. `source` begins the
 // message.
 [[nodiscard]] Status check_config(const ModelConfig& config, const std::string& source);

@@ -59,6 +59,28 @@ TEST(ConfigHf, DynamicScalingAllowsLongerContexts) {
   EXPECT_EQ(c->max_context, 512u);
 }
 
+TEST(ConfigHf, AScalingReachesAsFarAsItWasMadeFor) {
+  struct Case {
+    const char* scaling;
+    std::uint32_t context;
+    double factor;
+  };
+  for (const Case& one : {
+           Case{R"({"type": "linear", "factor": 4.0})", 512, 4},
+           {R"({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128})", 512, 4},
+           {R"({"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32})", 128, 4},
+           {R"({"rope_type": "yarn", "factor": null, "original_max_position_embeddings": 32})", 128, 4},
+           {R"({"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 64})", 128, 8},
+           {R"({"type": "linear", "factor": 1e6})", kMaxContext, 1e6},
+       }) {
+    const auto c = read_config(hf(config_json(fmt::format(R"(, "rope_scaling": {})", one.scaling))));
+    ASSERT_TRUE(c) << one.scaling << c.error().message;
+    EXPECT_EQ(c->context, one.context) << one.scaling;
+    EXPECT_EQ(c->max_context, one.context) << one.scaling;
+    EXPECT_EQ(c->rope.factor, one.factor) << one.scaling;
+  }
+}
+
 TEST(ConfigHf, NamesWhatIsWrong) {
   EXPECT_THAT(error_of(R"({"architectures": ["BertModel"]})"), HasSubstr("'BertModel' is not supported"));
   EXPECT_THAT(error_of("{}"), HasSubstr("'architectures'"));
@@ -113,6 +135,15 @@ TEST(ConfigGguf, ScalingIsLinearUnlessSaid) {
       read(gguf().add("llama.vocab_size", std::uint32_t{300}).add("llama.rope.scaling.factor", 4.0F));
   ASSERT_TRUE(linear);
   EXPECT_EQ(linear->rope.scaling, RopeScaling::kLinear);
+  EXPECT_EQ(linear->context, 128u);
+  EXPECT_EQ(linear->max_context, 512u) << "asked for, it is there";
+  const auto yarn = read(gguf()
+                             .add("llama.vocab_size", std::uint32_t{300})
+                             .add("llama.rope.scaling.type", "yarn")
+                             .add("llama.rope.scaling.factor", 8.0F)
+                             .add("llama.rope.scaling.original_context_length", std::uint32_t{32}));
+  ASSERT_TRUE(yarn);
+  EXPECT_EQ(yarn->max_context, 256u);
   const auto none =
       read(gguf().add("llama.vocab_size", std::uint32_t{300}).add("llama.rope.scaling.type", "none"));
   ASSERT_TRUE(none);

@@ -60,6 +60,8 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .model_path = path,
       .version = std::string(kVersion),
       .defaults = defaults,
+      .strictness = options.strictness,
+      .tokenizer_info = options.tokenizer_info,
       .seed = options.seed,
       .gate = options.gate,
       .max_queued_requests = options.max_queued_requests,
@@ -67,8 +69,6 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .normalize = options.normalize,
       .max_logprobs = options.max_logprobs,
       .stream_interval = options.stream_interval,
-      .strictness = options.strictness,
-      .tokenizer_info = options.tokenizer_info,
       .mode = options.mode,
       .tenants = options.tenants,
       .priorities = options.engine.policy == scheduler::Policy::kPriority ? api::Priorities::kUse
