@@ -12,7 +12,7 @@
 namespace folio::app {
 
 inline std::string fixture_model() {
-  const auto source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path();
+  const auto source = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path().parent_path();
   return (source / "tests" / "fixtures" / "stories260k" / "stories260k.gguf").string();
 }
 
