@@ -20,7 +20,7 @@ namespace folio::api {
 [[nodiscard]] Checked<std::string> read_text(const Json& value, std::string_view name);
 // Not empty, none longer than `most_bytes`, at most `most` of them; a text alone is a list of one.
 struct TextListLimits {
-  std::size_t most = 64;
+  std::size_t most;
   std::size_t most_bytes = 4096;
 };
 [[nodiscard]] Checked<std::vector<std::string>> read_texts(const Json& value, std::string_view name,

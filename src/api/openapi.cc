@@ -20,12 +20,19 @@ void bound_logprobs(Json& schema, const ApiFacts& facts) {
   schema["maximum"] = facts.most_logprobs;
 }
 
+// The limits that have a name are not written into the schemas of the table.
+void bound(Json& schema, std::string_view field, const ApiFacts& facts) {
+  if (field.ends_with("logprobs")) bound_logprobs(schema, facts);
+  if (field == "n") schema["maximum"] = engine::kMaxChoices;
+  if (field == "stop") schema["anyOf"][1]["maxItems"] = kMaxStopTexts;
+}
+
 Json request_schema(Endpoint endpoint, std::string_view required, const ApiFacts& facts) {
   Json properties = Json::object();
   for (const Field& field : request_fields()) {
     if ((field.endpoints & endpoint) == 0) continue;
     Json schema = parsed(field.schema);
-    if (field.name.ends_with("logprobs")) bound_logprobs(schema, facts);
+    bound(schema, field.name, facts);
     properties[std::string(field.name)] =
         field.name == required ? std::move(schema) : nullable(std::move(schema));
   }
@@ -124,12 +131,15 @@ Json schemas(const ApiFacts& facts) {
       "content": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object",
         "required": ["type", "text"], "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}}]}}}})");
   all["Prompt"] = parsed(R"({"anyOf": [{"type": "string"},
-    {"type": "array", "minItems": 1, "maxItems": 128, "items": {"type": "string"}},
+    {"type": "array", "minItems": 1, "items": {"type": "string"}},
     {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}},
-    {"type": "array", "minItems": 1, "maxItems": 128, "items": {"type": "array", "minItems": 1,
+    {"type": "array", "minItems": 1, "items": {"type": "array", "minItems": 1,
       "items": {"type": "integer", "minimum": 0, "maximum": 2147483647}}}]})");
   all["Input"] = all["Prompt"];
-  for (const std::size_t lists : {1, 3}) all["Input"]["anyOf"][lists]["maxItems"] = kMaxInputs;
+  for (const std::size_t lists : {1, 3}) {
+    all["Prompt"]["anyOf"][lists]["maxItems"] = kMaxPrompts;
+    all["Input"]["anyOf"][lists]["maxItems"] = kMaxInputs;
+  }
   all["ChatRequest"] = request_schema(kChat, "messages", facts);
   all["CompletionRequest"] = request_schema(kCompletions, "prompt", facts);
   all["EmbeddingRequest"] = request_schema(kEmbeddings, "input", facts);

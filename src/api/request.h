@@ -26,6 +26,7 @@ enum Endpoint : unsigned { kChat = 1, kCompletions = 2, kEmbeddings = 4, kBoth =
 
 inline constexpr std::size_t kMaxPrompts = 128;
 inline constexpr std::size_t kMaxInputs = 2048;  // of /v1/embeddings
+inline constexpr std::size_t kMaxStopTexts = 64;
 inline constexpr std::uint32_t kDefaultMaxLogprobs = 20;
 inline constexpr std::uint32_t kAllLogprobs = 0xFFFFFFFF;  // -1: of the whole vocabulary
 inline constexpr std::size_t kDefaultCompletionTokens = 16;

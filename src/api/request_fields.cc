@@ -189,7 +189,7 @@ Done priority(const Json& value, std::string_view name, Reading& reading) {
 }
 
 Done stop(const Json& value, std::string_view name, Reading& reading) {
-  FOLIO_ASK(texts, read_texts(value, name, {}));
+  FOLIO_ASK(texts, read_texts(value, name, {.most = kMaxStopTexts}));
   reading.request.stop = std::move(texts);
   return {};
 }
@@ -312,7 +312,7 @@ constexpr Field kFields[] = {
      max_completion_tokens},
     {"max_tokens", kBoth, R"({"type": "integer", "minimum": -1, "maximum": 2147483647, "not": {"const": 0}})",
      max_tokens},
-    {"n", kBoth, R"({"type": "integer", "minimum": 1, "maximum": 128})", choices},
+    {"n", kBoth, R"({"type": "integer", "minimum": 1})", choices},
     {"priority", kAll, R"({"type": "integer", "minimum": -2147483648, "maximum": 2147483647})", priority},
     {"logprobs", kChat, R"({"type": "boolean"})", logprobs},
     {"logprobs", kCompletions,
@@ -340,7 +340,7 @@ constexpr Field kFields[] = {
      R"({"type": "object", "properties": {"include_usage": {"type": "boolean"}, "continuous_usage_stats": {"type": "boolean"}}, "additionalProperties": false})",
      stream_options},
     {"stop", kBoth,
-     R"({"anyOf": [{"type": "string", "minLength": 1, "maxLength": 1024}, {"type": "array", "maxItems": 64, "items": {"type": "string", "minLength": 1, "maxLength": 1024}}]})",
+     R"({"anyOf": [{"type": "string", "minLength": 1, "maxLength": 1024}, {"type": "array", "items": {"type": "string", "minLength": 1, "maxLength": 1024}}]})",
      stop},
     {"temperature", kBoth, R"({"type": "number", "minimum": 0, "maximum": 1000})", temperature},
     {"top_p", kBoth, R"({"type": "number", "minimum": 1e-30, "maximum": 1})", top_p},

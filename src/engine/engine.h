@@ -39,9 +39,6 @@
 
 namespace folio::engine {
 
-inline constexpr std::size_t kMaxSequences = 1024;  // running and waiting together, each choice counted
-inline constexpr std::size_t kMaxChoices = 128;
-
 struct Job {
   SequenceId id;
   std::shared_ptr<TokenStream> stream;                // of the first answer

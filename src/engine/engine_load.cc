@@ -18,8 +18,6 @@
 namespace folio::engine {
 namespace {
 
-constexpr int kMaxThreads = 256;
-constexpr std::size_t kMaxStepTokens = 8192;
 
 Result<int> choose_threads(int wanted) {
   const int available = platform::available_cpus();

@@ -18,6 +18,12 @@
 
 namespace folio::engine {
 
+// What an engine takes at most. Flags, fields and their descriptions are bounded by these.
+inline constexpr std::size_t kMaxSequences = 1024;  // running and waiting together, each choice counted
+inline constexpr std::size_t kMaxChoices = 128;     // of one request
+inline constexpr std::size_t kMaxStepTokens = 8192;
+inline constexpr int kMaxThreads = 256;
+
 enum class KvUse {
   kCache,      // keys and values are computed once
   kRecompute,  // every step computes the whole sequence again: shows what the cache is worth, O(n^2)
