@@ -3,9 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
-#include "app/bench/flags.h"
-#include "app/cli_flags.h"
-#include "app/completion.h"
+#include "app/commands.h"
 #include "app/nearest.h"
 #include "app/serve/vllm_spelling.h"
 #include "app/version.h"
@@ -13,28 +11,33 @@
 namespace folio::app {
 namespace {
 
-// Everything that one parse fills; the CLI library keeps pointers into it.
-struct CommandLine {
-  CLI::App app{"folio runs language models on CPUs and keeps what they have computed.", "folio"};
-  RunOptions run;
-  BatchOptions batch;
-  InspectOptions inspect;
-  Assignments serve;
-  PullOptions pull;
-  RmOptions rm;
-  BenchOptions bench;
-  std::string shell;
-  CLI::App *run_command = nullptr, *serve_command = nullptr, *batch_command = nullptr,
-           *inspect_command = nullptr, *pull_command = nullptr, *list_command = nullptr,
-           *rm_command = nullptr, *bench_command = nullptr, *completion_command = nullptr;
-  bool version = false;
-};
+constexpr int kMaxValues = 64;           // after one flag
+constexpr std::size_t kNameColumn = 34;  // of --help: names and types
+constexpr std::size_t kHelpColumn = 76;  // and what they mean
+
+// Lines of at most kHelpColumn, broken between words.
+std::string wrapped(const std::string& text) {
+  std::string lines;
+  std::size_t column = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    if (column + (column > 0) + end - at > kHelpColumn && column > 0) {
+      lines += '\n';
+      column = 0;
+    }
+    if (column > 0) lines += ' ';
+    lines += text.substr(at, end - at);
+    column += (column > 0) + end - at;
+    at = end + 1;
+  }
+  return lines;
+}
 
 // The library's layout with one blank line between groups, and arguments that are flags too listed once.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() {
-    column_width(34);
+    column_width(kNameColumn);
     label("SUBCOMMAND", "COMMAND");
     label("Positionals", "Arguments");
   }
@@ -42,6 +45,10 @@ class HelpFormatter : public CLI::Formatter {
   std::string make_help(const CLI::App* app, std::string name, CLI::AppFormatMode mode) const override {
     return fmt::format("{}\n\n{}{}{}{}\n{}", app->get_description(), make_usage(app, std::move(name)),
                        arguments(app), groups(app), make_subcommands(app, mode), make_footer(app));
+  }
+
+  std::string make_option_desc(const CLI::Option* option) const override {
+    return wrapped(option->get_description());
   }
 
  private:
@@ -63,38 +70,67 @@ class HelpFormatter : public CLI::Formatter {
   }
 };
 
+// The table for the CLI library, which only collects. Neither copied nor moved: the library keeps pointers.
+struct CommandLine {
+  CLI::App app{"folio runs language models on CPUs and keeps what they have computed.", "folio"};
+  AllOptions options;
+  std::vector<CommandEntry> entries = all_commands(options);
+  std::vector<Assignments> found{entries.size()};  // of each command
+  bool version = false;
+
+  CommandLine() = default;
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+};
+
+// A flag without a value.
+void define_word(CLI::App* app, const Flag& flag, Assignments& to) {
+  const std::string name(flag.name());
+  app->add_flag_callback(
+         flag.names, [name, &to] { to.emplace_back(name, "true"); }, flag.help)
+      ->disable_flag_override()
+      ->trigger_on_parse()
+      ->group(flag.group);
+  if (flag.takes != Takes::kNothing) return;
+  app->add_flag_callback(
+         "--" + opposite(name), [name, &to] { to.emplace_back(name, "false"); }, "the opposite of --" + name)
+      ->disable_flag_override()
+      ->trigger_on_parse()
+      ->group("");
+}
+
+void define_flag(CLI::App* app, const Flag& flag, Assignments& to) {
+  if (!flag.takes_value()) return define_word(app, flag, to);
+  const std::string name(flag.name());
+  const auto add_all = [name, &to](const std::vector<std::string>& values) {
+    for (const std::string& value : values) to.emplace_back(name, value);
+  };
+  const auto add_one = [name, &to](const std::string& value) { to.emplace_back(name, value); };
+  CLI::Option* option =
+      flag.takes == Takes::kValues
+          ? app->add_option_function<std::vector<std::string>>(flag.names, add_all, flag.help)
+                ->expected(1, kMaxValues)
+          : app->add_option_function<std::string>(flag.names, add_one, flag.help);
+  // The library shows no argument of the group "".
+  option->type_name(flag.type)->trigger_on_parse()->group(
+      flag.group.empty() && flag.is_argument() ? "Arguments" : flag.group);
+}
+
 void define(CommandLine& line) {
   line.app.set_help_flag("-h,--help", "show this help");
   line.app.formatter(std::make_shared<HelpFormatter>());
   line.app.add_flag("--version", line.version, "show the version, how it was built, and the kernels in it");
   line.app.require_subcommand(0, 1);
-  line.run_command = line.app.add_subcommand("run", "chat with a model, or answer one prompt");
-  line.serve_command = line.app.add_subcommand("serve", "answer requests of OpenAI's API over HTTP");
-  line.batch_command = line.app.add_subcommand("batch", "answer every request of a file");
-  line.inspect_command =
-      line.app.add_subcommand("inspect", "show what a model file holds and what this machine has");
-  line.pull_command = line.app.add_subcommand("pull", "download a model from the hub");
-  line.list_command = line.app.add_subcommand("list", "list the models on this machine");
-  line.rm_command = line.app.add_subcommand("rm", "remove a downloaded model");
-  line.bench_command =
-      line.app.add_subcommand("bench", "measure how fast a model runs, beside the machine's limits");
-  line.completion_command = line.app.add_subcommand("completion", "print a completion script for a shell");
-  define_run(line.run_command, line.run);
-  define_serve(line.serve_command, line.serve);
-  define_batch(line.batch_command, line.batch);
-  define_inspect(line.inspect_command, line.inspect);
-  define_pull(line.pull_command, line.pull);
-  define_list(line.list_command);
-  define_rm(line.rm_command, line.rm);
-  define_bench(line.bench_command, line.bench);
-  define_completion(line.completion_command, line.shell);
-  for (CLI::App* app : line.app.get_subcommands([](CLI::App*) { return true; })) {
-    app->group("Commands");
-    app->allow_extras();
-    app->formatter(line.app.get_formatter());
-  }
   line.app.allow_extras();
   line.app.footer("'folio COMMAND --help' says more. Start with: folio run");
+  for (std::size_t i = 0; i < line.entries.size(); ++i) {
+    const Command& command = line.entries[i].command;
+    CLI::App* app = line.app.add_subcommand(command.name, command.help);
+    app->group("Commands");
+    app->allow_extras();
+    app->footer(command.footer);
+    for (const Flag& flag : command.flags) define_flag(app, flag, line.found[i]);
+  }
 }
 
 // In the order in which they were defined.
@@ -102,40 +138,34 @@ std::vector<const CLI::App*> commands_of(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App*) { return true; });
 }
 
+Error unknown_flag(const CLI::App& app, const std::string& word, const std::string& command) {
+  std::vector<std::string> known;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  const std::string flag = word.substr(0, word.find('='));
+  return {ErrorKind::kInvalid, fmt::format("'{}' is no flag of {}{}; '{} --help' lists them", flag, command,
+                                           did_you_mean(flag, known), command)};
+}
+
 // The first argument that no option took, as an error.
 Status check_rest(const CommandLine& line, const CLI::App& app) {
   const std::vector<std::string> rest = app.remaining();
   if (rest.empty()) return {};
+  const bool is_root = &app == &line.app;
   // A flag says more than a word after it, which may have been its value.
   const auto flag = std::ranges::find_if(
       rest, [](const std::string& word) { return word.starts_with('-') && word.size() > 1; });
-  const std::string& word = flag == rest.end() ? rest.front() : *flag;
-  const bool is_root = &app == &line.app;
-  std::vector<std::string> known;
-  if (flag != rest.end()) {
-    for (const CLI::Option* option : app.get_options())
-      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-    return fail(ErrorKind::kInvalid, "'{}' is no flag of {}{}; '{} --help' lists them",
-                word.substr(0, word.find('=')), is_root ? "folio" : "folio " + app.get_name(),
-                did_you_mean(word.substr(0, word.find('=')), known),
-                is_root ? "folio" : "folio " + app.get_name());
-  }
+  if (flag != rest.end())
+    return std::unexpected(unknown_flag(app, *flag, is_root ? "folio" : "folio " + app.get_name()));
   if (is_root) {
-    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
-      known.push_back(command->get_name());
-    return fail(ErrorKind::kInvalid, "folio has no command '{}'{}; 'folio --help' lists them", word,
-                did_you_mean(word, known));
+    std::vector<std::string> known;
+    for (const CLI::App* command : commands_of(app)) known.push_back(command->get_name());
+    return fail(ErrorKind::kInvalid, "folio has no command '{}'{}; 'folio --help' lists them", rest.front(),
+                did_you_mean(rest.front(), known));
   }
-  return fail(ErrorKind::kInvalid, "'{}' is one argument too many; a prompt goes behind -p, in quotes", word);
-}
-
-Status check_run(const RunOptions& run) {
-  if (run.prompt && run.prompt_file)
-    return fail(ErrorKind::kInvalid, "--prompt and --file were both given; give one of them");
-  if (run.templating == Templating::kRaw && run.system)
-    return fail(ErrorKind::kInvalid,
-                "--system needs the chat template, which --raw leaves out; give one of them");
-  return {};
+  return fail(ErrorKind::kInvalid, "'{}' is one argument too many{}", rest.front(),
+              app.get_name() == "run" ? "; a prompt goes behind -p, in quotes"
+                                      : fmt::format("; 'folio {} --help' lists them", app.get_name()));
 }
 
 // `--flag=` means an empty value; the library would take the next argument for it.
@@ -154,10 +184,12 @@ std::vector<std::string> split_empty_values(std::span<const std::string> argumen
 }
 
 // `folio serve` takes its flags as vLLM's users write them, too.
-Result<std::vector<std::string>> spelled_plainly(std::span<const std::string> arguments) {
+Result<std::vector<std::string>> spelled_plainly(std::span<const std::string> arguments,
+                                                 const CommandLine& line) {
   if (arguments.empty() || arguments.front() != "serve") return split_empty_values(arguments);
-  ServeOptions described;
-  FOLIO_TRY(words, plain_spelling(arguments.subspan(1), serve_flags(described)));
+  const auto serve =
+      std::ranges::find_if(line.entries, [](const CommandEntry& e) { return e.command.name == "serve"; });
+  FOLIO_TRY(words, plain_spelling(arguments.subspan(1), serve->command.flags));
   words.insert(words.begin(), arguments.front());
   return split_empty_values(words);
 }
@@ -171,67 +203,35 @@ std::string sentence(std::string text) {
 
 Result<Invocation> invocation_of(CommandLine& line) {
   if (line.version) return ShowText{version_text()};
+  const std::vector<const CLI::App*> commands = commands_of(line.app);
   FOLIO_TRY_STATUS(check_rest(line, line.app));
-  for (const CLI::App* app : commands_of(line.app)) FOLIO_TRY_STATUS(check_rest(line, *app));
-  if (line.run_command->parsed()) {
-    FOLIO_TRY_STATUS(check_run(line.run));
-    return std::move(line.run);
-  }
-  if (line.serve_command->parsed()) {
-    FOLIO_TRY(serve, resolve_serve(line.serve));
-    return serve;
-  }
-  for (const auto& [command, name] :
-       {std::pair(line.pull_command, &line.pull.name), std::pair(line.rm_command, &line.rm.name)})
-    if (command->parsed() && name->empty())
-      return fail(ErrorKind::kInvalid, "folio {} takes the name of a model; 'folio {} --help' says which",
-                  command->get_name(), command->get_name());
-  if (line.pull_command->parsed()) return std::move(line.pull);
-  if (line.list_command->parsed()) return ListOptions{};
-  if (line.rm_command->parsed()) return std::move(line.rm);
-  if (line.batch_command->parsed()) {
-    if (line.batch.output.empty())
-      return fail(ErrorKind::kInvalid, "folio batch takes two files: the requests, and where the results go");
-    return std::move(line.batch);
-  }
-  if (line.inspect_command->parsed()) return std::move(line.inspect);
-  if (line.bench_command->parsed()) {
-    FOLIO_TRY_STATUS(check_bench(line.bench));
-    return std::move(line.bench);
-  }
-  if (line.completion_command->parsed()) {
-    if (line.shell.empty())
-      return fail(ErrorKind::kInvalid, "folio completion takes a shell: bash, zsh or fish");
-    return ShowText{completion_script(line.shell, describe_command_line())};
-  }
+  for (const CLI::App* app : commands) FOLIO_TRY_STATUS(check_rest(line, *app));
+  for (std::size_t i = 0; i < commands.size(); ++i)
+    if (commands[i]->parsed()) return line.entries[i].finish(line.entries[i].command, line.found[i]);
   return ShowText{line.app.help()};
 }
 
-ValueKind kind_of(const std::string& type) {
-  if (type.find('|') != std::string::npos) return ValueKind::kChoice;
-  if (type == "FILE") return ValueKind::kFile;
-  return type == "PATH" ? ValueKind::kFolderOrFile : ValueKind::kText;
+ValueKind kind_of(const Flag& flag) {
+  if (!flag.takes_value()) return ValueKind::kNone;
+  if (!flag.choices().empty()) return ValueKind::kChoice;
+  if (flag.type == "FILE") return ValueKind::kFile;
+  return flag.type == "PATH" ? ValueKind::kFolderOrFile : ValueKind::kText;
 }
 
-CommandSpec describe(const CLI::App& app, std::string name) {
-  CommandSpec command{.name = std::move(name), .help = app.get_description(), .flags = {}, .choices = {}};
-  for (const CLI::Option* option : app.get_options()) {
-    if (option->get_group().empty()) continue;  // not in --help
-    const std::string type = option->get_type_name();
-    const ValueKind kind = option->get_items_expected_max() == 0 ? ValueKind::kNone : kind_of(type);
-    const std::vector<std::string> choices =
-        kind == ValueKind::kChoice ? CLI::detail::split(type, '|') : std::vector<std::string>();
-    if (option->get_positional()) {
-      command.positional = kind;
-      command.choices = choices;
+CommandSpec describe(const Command& command) {
+  CommandSpec spec{.name = command.name, .help = command.help, .flags = {}, .choices = {}};
+  spec.flags.push_back({.names = {"-h", "--help"}, .help = "show this help", .choices = {}});
+  for (const Flag& flag : command.flags) {
+    const ValueKind kind = kind_of(flag);
+    if (flag.is_argument()) {
+      spec.positional = kind;
+      spec.choices = flag.choices();
     }
-    FlagSpec flag{.names = {}, .help = option->get_description(), .value = kind, .choices = choices};
-    std::ranges::replace(flag.help, '\n', ' ');
-    for (const std::string& shorter : option->get_snames()) flag.names.push_back("-" + shorter);
-    for (const std::string& longer : option->get_lnames()) flag.names.push_back("--" + longer);
-    if (!flag.names.empty()) command.flags.push_back(std::move(flag));
+    if (flag.group.empty()) continue;  // not in --help, or a mere argument
+    spec.flags.push_back(
+        {.names = flag.spellings(), .help = flag.help, .value = kind, .choices = flag.choices()});
   }
-  return command;
+  return spec;
 }
 
 }  // namespace
@@ -239,7 +239,7 @@ CommandSpec describe(const CLI::App& app, std::string name) {
 Result<Invocation> parse_command_line(std::span<const std::string> arguments) {
   CommandLine line;
   define(line);
-  FOLIO_TRY(words, spelled_plainly(arguments));
+  FOLIO_TRY(words, spelled_plainly(arguments, line));
   std::ranges::reverse(words);  // as the library wants them
   try {
     line.app.parse(std::move(words));
@@ -260,10 +260,16 @@ Result<Invocation> parse_command_line(std::span<const std::string> arguments) {
 }
 
 std::vector<CommandSpec> describe_command_line() {
-  CommandLine line;
-  define(line);
-  std::vector<CommandSpec> commands = {describe(line.app, "")};
-  for (const CLI::App* app : commands_of(line.app)) commands.push_back(describe(*app, app->get_name()));
+  AllOptions options;
+  std::vector<CommandSpec> commands = {
+      {.name = "",
+       .help = "",
+       .flags = {{.names = {"-h", "--help"}, .help = "show this help", .choices = {}},
+                 {.names = {"--version"},
+                  .help = "show the version, how it was built, and the kernels in it",
+                  .choices = {}}},
+       .choices = {}}};
+  for (const CommandEntry& entry : all_commands(options)) commands.push_back(describe(entry.command));
   return commands;
 }
 

@@ -1,5 +1,5 @@
-// The command line: from arguments to options, and the description that shell completion is made from.
-// With the *_flags.cc the only door to the CLI library, whose header is slow to compile.
+// The command line: from arguments to options, and the description that shell completion is made from. Both
+// are made of the table in commands.h; the .cc is the only door to the CLI library.
 #pragma once
 
 #include <span>
@@ -31,7 +31,7 @@ enum class ValueKind { kNone, kText, kFile, kFolderOrFile, kChoice };
 
 struct FlagSpec {
   std::vector<std::string> names;  // "-m", "--model"
-  std::string help;                // its first sentence
+  std::string help;
   ValueKind value = ValueKind::kNone;
   std::vector<std::string> choices;  // of kChoice
 };

@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+#include <sstream>
 
+#include "app/commands.h"
 #include "app/completion.h"
+#include "app/shared_flags.h"
 
 namespace folio::app {
 namespace {
@@ -136,6 +140,124 @@ TEST(CommandLine, EveryRefusalNamesTheFlagAndWhatItTakes) {
     EXPECT_THAT(message, HasSubstr(r.names));
     EXPECT_THAT(message, HasSubstr(r.says));
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
+  }
+}
+
+// The options of the engine that a command line comes to, whatever its command.
+engine::EngineOptions engine_of(std::vector<std::string> arguments) {
+  const auto parsed = parse(arguments);
+  EXPECT_TRUE(parsed) << (parsed ? "" : parsed.error().message);
+  if (!parsed) return {};
+  return std::visit(
+      [](const auto& options) -> engine::EngineOptions {
+        if constexpr (requires { options.engine; }) return options.engine;
+        return {};
+      },
+      *parsed);
+}
+
+std::vector<std::string> base_of(const std::string& command) {
+  if (command == "batch") return {"batch", "in.jsonl", "out.jsonl"};
+  return {command};
+}
+
+TEST(CommandLine, EvictionReachesTheEngineOfEveryCommandThatCaches) {
+  for (const char* command : {"run", "serve", "batch", "bench"}) {
+    std::vector<std::string> arguments = base_of(command);
+    EXPECT_EQ(engine_of(arguments).eviction, kv::Eviction::kLru) << command;
+    arguments.insert(arguments.end(), {"--eviction", "cost"});
+    EXPECT_EQ(engine_of(arguments).eviction, kv::Eviction::kCost) << command;
+    arguments.insert(arguments.end(), {"--eviction", "lru"});
+    EXPECT_EQ(engine_of(arguments).eviction, kv::Eviction::kLru) << command;
+    EXPECT_THAT(refusal({command, "--eviction", "fifo"}), HasSubstr("--eviction takes one of lru, cost"));
+  }
+  EXPECT_NE(refusal({"inspect", "--eviction", "lru"}), "") << "it caches nothing";
+}
+
+TEST(CommandLine, EngineFlagsReachTheEngineOfEveryCommandThatHasThem) {
+  for (const char* command : {"run", "serve", "batch", "inspect", "bench"}) {
+    const auto with = [&](const char* flag, const char* value) {
+      std::vector<std::string> arguments = base_of(command);
+      arguments.insert(arguments.end(), {flag, value});
+      return engine_of(arguments);
+    };
+    EXPECT_EQ(with("--block-size", "32").block_tokens, 32u) << command;
+    EXPECT_EQ(with("--kv-cache-dtype", "bfloat16").kv_type, kernels::KvType::kBF16) << command;
+    if (command != std::string("bench")) {
+      EXPECT_EQ(with("--max-model-len", "1K").context_tokens, 1024u) << command;
+      EXPECT_EQ(with("-c", "2k").context_tokens, 2000u) << command;
+      EXPECT_EQ(with("--ctx-size", "auto").context_tokens, 0u) << command;
+    }
+    if (command == std::string("inspect")) continue;
+    EXPECT_EQ(with("--max-num-batched-tokens", "8192").step_tokens, engine::kMaxStepTokens) << command;
+    EXPECT_EQ(with("--threads", "256").threads, engine::kMaxThreads) << command;
+    EXPECT_EQ(with("--activations", "f32").arithmetic, kernels::Arithmetic::kFloat) << command;
+    EXPECT_THAT(refusal({command, "--max-num-batched-tokens", "8193"}),
+                HasSubstr("from 1 to 8192, not '8193'"));
+  }
+  for (const char* command : {"serve", "batch"}) {
+    const auto with = [&](std::vector<std::string> more) {
+      std::vector<std::string> arguments = base_of(command);
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      return engine_of(arguments);
+    };
+    EXPECT_EQ(with({"--max-num-seqs", "1024"}).max_num_seqs, engine::kMaxSequences) << command;
+    EXPECT_EQ(with({"--long-prefill-token-threshold", "9"}).long_prefill_token_threshold, 9u) << command;
+    EXPECT_EQ(with({"--no-enable-chunked-prefill"}).chunked_prefill, scheduler::ChunkedPrefill::kOff)
+        << command;
+    EXPECT_EQ(with({"--scheduling-policy", "priority"}).policy, scheduler::Policy::kPriority) << command;
+    EXPECT_EQ(with({"--step-budget-ms", "7"}).step_budget_ms, 7) << command;
+    EXPECT_EQ(with({"--weights", "q8_0"}).quantize, kernels::TensorType::kQ8_0) << command;
+  }
+  EXPECT_EQ(engine_of({"batch", "a", "b", "--fair-users"}).fairness, scheduler::Fairness::kTenants);
+  EXPECT_EQ(engine_of({"serve", "--fair-api-keys"}).fairness, scheduler::Fairness::kTenants);
+  EXPECT_EQ(engine_of({"batch", "a", "b", "--swap-space", "3"}).swap_bytes, 3u << 20);
+}
+
+// One row, one meaning: what has the same name takes the same values and says the same, whatever the command.
+TEST(FlagTable, AFlagOfTheEngineIsTheSameInEveryCommand) {
+  AllOptions options;
+  engine::EngineOptions engine;
+  for (const Verb verb : {Verb::kRun, Verb::kServe, Verb::kBatch, Verb::kInspect, Verb::kBench})
+    for (const Flag& shared : engine_flags(verb, engine))
+      for (const CommandEntry& entry : all_commands(options))
+        for (const Flag& flag : entry.command.flags) {
+          if (flag.group.empty() || !flag.is_called(shared.name())) continue;
+          EXPECT_EQ(flag.type, shared.type) << entry.command.name << " --" << shared.name();
+          EXPECT_EQ(flag.help, shared.help) << entry.command.name << " --" << shared.name();
+        }
+}
+
+TEST(FlagTable, NoSpellingTwiceAndEveryRowExplained) {
+  AllOptions options;
+  for (const CommandEntry& entry : all_commands(options)) {
+    std::set<std::string> known = {"-h", "--help"};
+    for (const Flag& flag : entry.command.flags) {
+      for (const std::string& spelling : flag.spellings())
+        EXPECT_TRUE(known.insert(spelling).second) << entry.command.name << " " << spelling;
+      EXPECT_FALSE(flag.help.empty()) << entry.command.name << " " << flag.name();
+      EXPECT_FALSE(flag.help.ends_with('.')) << entry.command.name << " " << flag.name();
+      EXPECT_EQ(flag.type.empty(), !flag.takes_value()) << entry.command.name << " " << flag.name();
+    }
+  }
+}
+
+TEST(CommandLine, HelpNamesArguments) {
+  const auto help = [](const char* command) {
+    return std::get<ShowText>(parse({command, "--help"}).value()).text;
+  };
+  EXPECT_THAT(help("batch"), HasSubstr("Usage: folio batch [OPTIONS] [INPUT] [OUTPUT]"));
+  EXPECT_THAT(help("batch"), HasSubstr("\n  OUTPUT FILE "));
+  EXPECT_THAT(help("pull"), HasSubstr("\n  MODEL NAME "));
+  EXPECT_THAT(help("completion"), HasSubstr("\n  SHELL bash|zsh|fish "));
+  EXPECT_THAT(help("run"), HasSubstr("\n  -m,--model PATH "));
+}
+
+TEST(CommandLine, HelpFitsIntoItsColumns) {
+  for (const CommandSpec& command : describe_command_line()) {
+    if (command.name.empty()) continue;
+    std::istringstream help(std::get<ShowText>(parse({command.name, "--help"}).value()).text);
+    for (std::string line; std::getline(help, line);) EXPECT_LE(line.size(), 112u) << line;
   }
 }
 

@@ -1,117 +1,147 @@
-// The kinds of flags that the commands are made of. Internal to the command line's *_flags.cc: includes the
-// CLI library, whose header is slow to compile.
+// The kinds of rows that the tables of flags are made of: each reads its value, holds it against its bounds
+// and refuses it in one sentence. Every target outlives the row.
 #pragma once
 
-#include <fmt/ranges.h>
-
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <charconv>
-#include <functional>
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <vector>
 
-#include "app/count.h"
-#include "app/nearest.h"
+#include "app/flag.h"
 
 namespace folio::app {
 
-// Ends the parse with this sentence.
-[[noreturn]] inline void refuse(const std::string& sentence) { throw CLI::ValidationError(sentence); }
+// What a row says in words; see Flag.
+struct About {
+  std::string names, help, group;
+  std::string type = {};
+};
 
-// The flag as the user knows it: its first long name.
-inline std::string long_name(const std::string& names) {
-  const std::size_t start = names.find("--");
-  return names.substr(start, names.find(',', start) - start);
+// A row without set(); `type` where `about` has none.
+[[nodiscard]] Flag row(About about, Takes takes, std::string_view type = {});
+
+// "4096", "1k" = 1000, "1K" = 1024, "25.6k"; also m, g, t. Errors: anything else, and with a suffix fractions
+// of one, 9e15 and more.
+[[nodiscard]] Result<std::size_t> parse_count(std::string_view flag, std::string_view text);
+
+struct CountRange {
+  std::size_t first = 0, last = 0;
+  std::size_t multiple_of = 1;
+  std::vector<std::string> unset = {};  // words that mean no number: "-1", "auto"
+  std::string text = {};                // of errors, where the bounds do not say it all
+};
+
+// A whole number as parse_count() reads it; nullopt for a word of `unset`.
+[[nodiscard]] Flag count_with(About about, CountRange range,
+                              std::function<void(std::optional<std::size_t>)> set);
+
+// The same into a number, where a word of `unset` is 0, or into an optional one.
+template <typename T>
+[[nodiscard]] Flag count(About about, CountRange range, T& target) {
+  return count_with(std::move(about), std::move(range), [&target](std::optional<std::size_t> n) {
+    if constexpr (requires { target.reset(); }) {
+      if (n)
+        target = static_cast<typename T::value_type>(*n);
+      else
+        target.reset();
+    } else {
+      target = static_cast<T>(n.value_or(0));
+    }
+  });
 }
 
-template <typename T>
-struct Range {
+template <std::floating_point T>
+struct RealRange {
   T first, last;
-  std::string text;  // "a whole number from 1 to 256", "a number above 0 and at most 1"
   bool excludes_first = false;
-
+  std::string what = "a number";
   bool holds(T value) const {
     return (excludes_first ? value > first : value >= first) && value <= last;  // false for NaN
   }
+  std::string text() const {
+    return excludes_first ? fmt::format("{} above {} and at most {}", what, first, last)
+                          : fmt::format("{} from {} to {}", what, first, last);
+  }
 };
 
-template <typename T>
-Range<T> from_to(T first, T last,
-                 std::string_view what = std::is_integral_v<T> ? "a whole number" : "a number") {
-  return {first, last, fmt::format("{} from {} to {}", what, first, last)};
-}
-
-template <typename T>
-void add_number(CLI::App* app, const std::string& names, Range<T> range, std::function<void(T)> set,
-                const std::string& help, const std::string& group) {
-  const auto parse = [flag = long_name(names), range = std::move(range),
-                      set = std::move(set)](const std::string& text) {
+// `Target` is T or std::optional<T>.
+template <std::floating_point T, typename Target>
+[[nodiscard]] Flag real(About about, RealRange<T> range, Target& target) {
+  Flag flag = row(std::move(about), Takes::kValue, "N");
+  flag.set = [name = std::string(flag.name()), range,
+              &target](std::span<const std::string> values) -> Status {
+    const std::string& text = values.back();
     T value{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc() || end != text.data() + text.size() || !range.holds(value))
-      refuse(fmt::format("{} takes {}, not '{}'", flag, range.text, text));
-    set(value);
+      return fail(ErrorKind::kInvalid, "--{} takes {}, not '{}'", name, range.text(), text);
+    target = value;
+    return {};
   };
-  app->add_option_function<std::string>(names, parse, help)
-      ->type_name("N")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-      ->group(group);
+  return flag;
 }
 
-// `choices` as "a|b|c", which --help and completion show too.
-inline void add_choice(CLI::App* app, const std::string& names, const std::string& choices,
-                       std::function<void(const std::string&)> set, const std::string& help,
-                       const std::string& group) {
-  const auto check = [flag = long_name(names), choices, set = std::move(set)](const std::string& text) {
-    const std::vector<std::string> known = CLI::detail::split(choices, '|');
-    if (std::ranges::find(known, text) == known.end())
-      refuse(fmt::format("{} takes one of {}, not '{}'{}", flag, fmt::join(known, ", "), text,
-                         did_you_mean(text, known)));
-    set(text);
+// Any text; the last counts. `T` is a string or an optional one.
+template <typename T>
+[[nodiscard]] Flag text(About about, T& target) {
+  Flag flag = row(std::move(about), Takes::kValue);
+  flag.set = [&target](std::span<const std::string> values) -> Status {
+    target = values.back();
+    return {};
   };
-  app->add_option_function<std::string>(names, check, help)
-      ->type_name(choices)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-      ->group(group);
+  return flag;
 }
+
+// Texts that are not empty, all of which count.
+[[nodiscard]] Flag texts(About about, std::vector<std::string>& target, Takes takes = Takes::kValue);
 
 template <typename T>
-void add_text(CLI::App* app, const std::string& names, T& target, const std::string& type,
-              const std::string& help, const std::string& group) {
-  app->add_option_function<std::string>(
-         names, [&target](const std::string& text) { target = text; }, help)
-      ->type_name(type)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-      ->group(group);
+struct Choice {
+  std::string name;
+  T value;
+  std::string other_name = {};  // accepted, and not in --help
+};
+
+// Which of these names is given. `names` and `other_names` are as long as each other.
+[[nodiscard]] Flag choice_of(About about, std::vector<std::string> names,
+                             std::vector<std::string> other_names, std::function<void(std::size_t)> set);
+
+template <typename T>
+[[nodiscard]] Flag choice(About about, std::vector<Choice<T>> choices, T& target) {
+  std::vector<std::string> names, other_names;
+  for (const Choice<T>& each : choices) {
+    names.push_back(each.name);
+    other_names.push_back(each.other_name);
+  }
+  return choice_of(std::move(about), std::move(names), std::move(other_names),
+                   [choices = std::move(choices), &target](std::size_t i) { target = choices[i].value; });
 }
 
-inline void add_switch(CLI::App* app, const std::string& names, std::function<void()> set,
-                       const std::string& help, const std::string& group) {
-  app->add_flag_callback(names, std::move(set), help)->disable_flag_override()->group(group);
+[[nodiscard]] Flag switch_with(About about, std::function<void(bool)> set);
+
+template <typename T>
+[[nodiscard]] Flag toggle(About about, T& target, T on, T off) {
+  return switch_with(std::move(about), [&target, on, off](bool is_on) { target = is_on ? on : off; });
 }
 
-inline void add_memory(CLI::App* app, std::size_t& target, const std::string& group) {
-  const auto set = [&target](const std::string& text) {
-    const auto bytes = parse_count("memory", text);
-    if (!bytes) refuse(bytes.error().message);
-    if (*bytes == 0) refuse("--memory takes a size above 0, e.g. 8G, not '" + text + "'");
-    target = *bytes;
-  };
-  app->add_option_function<std::string>("--memory", set, kMemoryHelp)
-      ->type_name("N")
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeLast)
-      ->group(group);
-}
+// Is there or not. `set` may refuse.
+[[nodiscard]] Flag mark(About about, std::function<Status()> set);
 
-inline void add_model(CLI::App* app, std::string& target, const std::string& otherwise) {
-  app->add_option("-m,--model,MODEL", target,
-                  "a GGUF file or a Hugging Face directory;\nwithout it: " + otherwise)
-      ->type_name("PATH")
-      ->multi_option_policy(CLI::MultiOptionPolicy::Throw)
-      ->group("Model");
+inline constexpr std::size_t kMaxListed = 64;
+
+// `one` with one value or several, commas between them: `one` reads each, and `take` fetches what it has
+// read.
+[[nodiscard]] Flag listed(Flag one, std::function<void()> clear, std::function<void()> take);
+
+// The same into a vector; `make(T&)` is the row that reads one.
+template <typename T, typename Make>
+[[nodiscard]] Flag list_of(std::vector<T>& target, Make make) {
+  const auto one = std::make_shared<T>();
+  return listed(make(*one), [&target] { target.clear(); }, [&target, one] { target.push_back(*one); });
 }
 
 }  // namespace folio::app

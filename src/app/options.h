@@ -42,9 +42,7 @@ struct InspectOptions {
   std::string model;                  // empty: the default model if it is there
   std::vector<std::string> sections;  // empty: all
   InspectFormat format = InspectFormat::kText;
-  std::optional<kernels::KvType> kv_type;
-  std::uint32_t block_tokens = 16;
-  std::size_t context_tokens = 0;  // 0: the model's
+  engine::EngineOptions engine;  // of it the shape of the KV cache
 };
 
 struct PullOptions {

@@ -48,6 +48,21 @@ class Bench(Case):
             for limit in ("share_of_limit", "share_of_nominal_limit", "share_of_bandwidth", "limit_tokens_per_s"):
                 self.assertIsNone(row[limit])
 
+    def test_what_holds_for_all_runs_reaches_the_engine(self):
+        whole = self.report(STORIES, "-p", "32", "-n", "0", "-r", "1", "--no-probe")
+        self.assertEqual(whole["engine"], {"block_tokens": 16, "eviction": "lru", "step_tokens": 512})
+        parts = self.report(STORIES, "-p", "32", "-n", "0", "-r", "1", "-d", "40", "--no-probe", "--max-num-batched-tokens", "8",
+                            "--block-size", "64", "--eviction", "cost")
+        self.assertEqual(parts["engine"], {"block_tokens": 64, "eviction": "cost", "step_tokens": 8})
+        self.assertEqual(parts["rows"][0]["depth"], 64)
+        self.assertEqual(parts["rows"][0]["weight_bytes"], self.prompt_bytes(whole["rows"][0], steps=4))
+
+    @staticmethod
+    def prompt_bytes(row, steps):
+        """What so many steps read, one of which wants logits: the output matrix of stories260k, 512 x 64 of f32, once."""
+        output = 512 * 64 * 4
+        return steps * (row["weight_bytes"] - output) + output
+
     def test_bytes_and_operations_by_hand(self):
         """stories260k: 5 layers of 64, 8 heads and 4 KV heads of 8, feed-forward 172, 512 tokens; f32 weights."""
         decode = self.report(STORIES, "-p", "0", "-n", "1", "-r", "1", "--kv-cache-dtype", "f32", "--no-probe")["rows"]

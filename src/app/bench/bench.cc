@@ -53,13 +53,13 @@ Result<const kernels::MachineLimits*> limits_for(BenchSession& session, int thre
 }
 
 Result<BenchEngine> load(const BenchSession& session, const BenchPlan& plan) {
-  BenchEngineOptions options{.context_tokens = plan.context_tokens, .kv_tokens = plan.kv_tokens};
+  BenchEngineOptions options{
+      .engine = session.options.engine, .context_tokens = plan.context_tokens, .kv_tokens = plan.kv_tokens};
   ProgressBar bar("loading " + std::filesystem::path(session.path).filename().string());
   options.engine.model = session.path;
   options.engine.threads = plan.setting.threads;
   options.engine.kv_type = plan.setting.kv_type;
   options.engine.arithmetic = plan.setting.arithmetic;
-  options.engine.memory_bytes = session.options.memory_bytes;
   options.engine.progress = [&bar](std::size_t done, std::size_t total) { bar.update(done, total); };
   return BenchEngine::load(std::move(options));
 }
@@ -153,8 +153,11 @@ Status run_plans(BenchSession& session) {
   if (session.options.format == BenchFormat::kJson) {
     Json limits = Json::array();
     for (const kernels::MachineLimits& measured : session.limits) limits.push_back(limits_fields(measured));
-    const Json report = {
-        {"machine", machine_fields()}, {"model", session.path}, {"limits", limits}, {"rows", session.rows}};
+    const Json report = {{"machine", machine_fields()},
+                         {"model", session.path},
+                         {"engine", engine_fields(session.options.engine)},
+                         {"limits", limits},
+                         {"rows", session.rows}};
     session.console.answer(report.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   }
   return {};

@@ -1,17 +1,14 @@
-// The flags of `folio bench`. Internal to the command line; see cli_flags.h.
+// The rows of `folio bench`.
 #pragma once
 
 #include "app/bench/options.h"
+#include "app/flag.h"
 #include "base/result.h"
-
-namespace CLI {
-class App;
-}
 
 namespace folio::app {
 
-// `app` keeps pointers into the second argument until it has parsed.
-void define_bench(CLI::App* app, BenchOptions& bench);
+// `bench` outlives the rows.
+[[nodiscard]] Command describe_bench(BenchOptions& bench);
 
 // What one flag alone cannot know. Errors: two flags that contradict each other, both named.
 [[nodiscard]] Status check_bench(const BenchOptions& bench);

@@ -78,6 +78,15 @@ TEST(BenchFlags, ListsReplaceTheDefaults) {
   EXPECT_EQ(bench({"--probe-only"}).mode, BenchMode::kProbeOnly);
 }
 
+TEST(BenchFlags, WhatHoldsForAllRunsReachesTheEngine) {
+  const BenchOptions options =
+      bench({"--eviction", "cost", "--block-size", "32", "--max-num-batched-tokens", "64", "-t", "1,2"});
+  EXPECT_EQ(options.engine.eviction, kv::Eviction::kCost);
+  EXPECT_EQ(engine_fields(options.engine).dump(),
+            R"({"block_tokens":32,"eviction":"cost","step_tokens":64})");
+  EXPECT_THAT(options.threads, ElementsAre(1, 2));
+}
+
 struct Refusal {
   std::vector<std::string> arguments;
   const char* names;
@@ -156,6 +165,20 @@ TEST(BenchPlan, RunsEveryCombination) {
   }
   EXPECT_EQ(plan.context_tokens, 512u) << "at least a whole step";
   EXPECT_EQ(plan.kv_tokens, 8u * 288);  // 112 + 128 + 32 + 2 tokens in whole blocks
+}
+
+TEST(BenchPlan, BlocksAndStepsAreTheEngines) {
+  BenchOptions options;
+  options.prompt = {8};
+  options.generate = {0};
+  options.depth = {100};
+  options.engine.block_tokens = 64;
+  options.engine.step_tokens = 1024;
+  const auto plans = plan_bench(options, config(4096));
+  ASSERT_TRUE(plans) << plans.error().message;
+  EXPECT_EQ(plans->front().shapes.front().depth, 128u);
+  EXPECT_EQ(plans->front().context_tokens, 1024u);
+  EXPECT_EQ(plans->front().kv_tokens, 192u);  // 128 + 8 + 1 tokens in whole blocks
 }
 
 TEST(BenchPlan, RefusesWhatCannotRun) {

@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/attention/kv_type.h"
-#include "kernels/linear/packed_matrix.h"
+#include "engine/options.h"
 
 namespace folio::app {
 
@@ -34,7 +33,7 @@ struct BenchOptions {
   std::vector<std::optional<kernels::KvType>> kv_types = {std::nullopt};  // unset: default_kv_type()
   std::vector<kernels::Arithmetic> arithmetic = {kernels::Arithmetic::kMixed};
   std::vector<int> threads = {0};  // 0: as many as affinity and cgroup allow
-  std::size_t memory_bytes = 0;    // of all together at most; 0: what is available
+  engine::EngineOptions engine;    // what holds for all runs: all but its model and the lists above
   std::size_t repetitions = 5;
   BenchFormat format = BenchFormat::kText;
   BenchMode mode = BenchMode::kRuns;

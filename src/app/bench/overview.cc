@@ -23,12 +23,11 @@ constexpr std::array<std::size_t, 3> kComparedContexts = {128, 512, 2048};
 constexpr std::size_t kContext = kDecodeContexts.back() + 2 * kDecodeTokens;
 
 Result<BenchEngine> load(const BenchOptions& options, const std::string& path, engine::KvUse use) {
-  BenchEngineOptions wanted{.context_tokens = kContext, .kv_tokens = 0};
+  BenchEngineOptions wanted{.engine = options.engine, .context_tokens = kContext, .kv_tokens = 0};
   wanted.engine.model = path;
   wanted.engine.threads = options.threads.front();
   wanted.engine.kv_type = options.kv_types.front();
   wanted.engine.arithmetic = options.arithmetic.front();
-  wanted.engine.memory_bytes = options.memory_bytes;
   wanted.engine.kv_use = use;
   return BenchEngine::load(std::move(wanted));
 }

@@ -7,8 +7,8 @@
 namespace folio::app {
 namespace {
 
-std::size_t rounded_up(std::size_t tokens) {
-  const std::size_t block = engine::EngineOptions{}.block_tokens;
+std::size_t rounded_up(std::size_t tokens, const BenchOptions& options) {
+  const std::size_t block = options.engine.block_tokens;
   return (tokens + block - 1) / block * block;
 }
 
@@ -23,7 +23,7 @@ std::vector<RunShape> list_shapes(const BenchOptions& options) {
             if (shared == SharedPrefix::kOn && depth == 0) continue;
             shapes.push_back({.prompt = prompt,
                               .generate = generate,
-                              .depth = rounded_up(depth),
+                              .depth = rounded_up(depth, options),
                               .streams = streams,
                               .shared = shared});
           }
@@ -52,11 +52,11 @@ Result<std::vector<BenchPlan>> plan_bench(const BenchOptions& options, const mod
   FOLIO_TRY_STATUS(check_shapes(shapes, config));
   FOLIO_TRY(isa, kernels::choose_isa());
   // A context shorter than a step would make the steps shorter too.
-  std::size_t context = std::min<std::size_t>(engine::EngineOptions{}.step_tokens, config.max_context);
+  std::size_t context = std::min<std::size_t>(options.engine.step_tokens, config.max_context);
   std::size_t kv_tokens = 0;
   for (const RunShape& shape : shapes) {
     context = std::max(context, shape.length());
-    kv_tokens = std::max(kv_tokens, shape.streams * rounded_up(shape.length()));
+    kv_tokens = std::max(kv_tokens, shape.streams * rounded_up(shape.length(), options));
   }
   std::vector<BenchPlan> plans;
   for (int threads : options.threads)

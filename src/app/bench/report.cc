@@ -97,6 +97,12 @@ Json limits_fields(const kernels::MachineLimits& limits) {
           {"bf16_tile_operations_per_s", limits.bf16_tiles ? pair(*limits.bf16_tiles) : Json(nullptr)}};
 }
 
+Json engine_fields(const engine::EngineOptions& options) {
+  return {{"block_tokens", options.block_tokens},
+          {"eviction", options.eviction == kv::Eviction::kCost ? "cost" : "lru"},
+          {"step_tokens", options.step_tokens}};
+}
+
 Json machine_fields() {
   const platform::CpuFeatures& cpu = platform::cpu_features();
   return {{"cpu", cpu.model_name},

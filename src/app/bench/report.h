@@ -49,6 +49,7 @@ struct BenchRow {
 
 [[nodiscard]] nlohmann::ordered_json limits_fields(const kernels::MachineLimits& limits);
 [[nodiscard]] nlohmann::ordered_json machine_fields();  // CPU, ISA and caches
+[[nodiscard]] nlohmann::ordered_json engine_fields(const engine::EngineOptions& options);  // of all runs
 
 [[nodiscard]] std::string machine_text();
 [[nodiscard]] std::string limits_text(const kernels::MachineLimits& limits);

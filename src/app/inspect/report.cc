@@ -83,10 +83,11 @@ Json kv_report(const weights::TensorStore& tensors, const model::ModelConfig& co
                const InspectOptions& options) {
   const auto isa = kernels::choose_isa();
   const kernels::KvType type =
-      options.kv_type.value_or(engine::default_kv_type(isa.value_or(kernels::Isa::kReference)));
-  const auto geometry = kv::KvGeometry::create(model::kv_shape(config, type, options.block_tokens));
+      options.engine.kv_type.value_or(engine::default_kv_type(isa.value_or(kernels::Isa::kReference)));
+  const auto geometry = kv::KvGeometry::create(model::kv_shape(config, type, options.engine.block_tokens));
   if (!geometry) return error_report(geometry.error());
-  const std::size_t context = options.context_tokens == 0 ? config.context : options.context_tokens;
+  const std::size_t context =
+      options.engine.context_tokens == 0 ? config.context : options.engine.context_tokens;
   const std::size_t blocks = geometry->blocks_for(context);
   return {{"dtype", kernels::name(type)},
           {"block_tokens", geometry->block_tokens()},

@@ -7,7 +7,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "app/nearest.h"
 #include "app/serve/options.h"
 #include "app/serve/vllm_spelling.h"
 #include "platform/file.h"
@@ -79,50 +78,26 @@ std::string variable_of(std::string_view flag) {
   return name;
 }
 
-Assignments of_environment(std::span<const ServeFlag> flags) {
+Assignments of_environment(std::span<const Flag> flags) {
   Assignments found;
   if (const std::string key = environment("VLLM_API_KEY"); !key.empty()) found.emplace_back("api-key", key);
   if (const std::string gib = environment("VLLM_CPU_KVCACHE_SPACE"); !gib.empty())
     found.emplace_back("kv-cache-memory-bytes", gib + "G");
   if (environment("VLLM_SERVER_DEV_MODE") == "1") found.emplace_back("dev-mode", "true");
-  for (const ServeFlag& flag : flags)
-    if (const std::string value = environment(variable_of(flag.name)); !value.empty() && !flag.group.empty())
-      found.emplace_back(flag.name, value);
+  for (const Flag& flag : flags)
+    if (const std::string value = environment(variable_of(flag.name()));
+        !value.empty() && !flag.group.empty())
+      found.emplace_back(flag.name(), value);
   return found;
 }
 
-// Each flag once, with all that one source says of it.
-Status apply(std::span<const ServeFlag> flags, const Assignments& assignments, const std::string& source) {
-  std::vector<std::string> known, done;
-  for (const ServeFlag& flag : flags) known.emplace_back("--" + std::string(flag.name));
-  for (const auto& [name, value] : assignments) {
-    if (std::ranges::find(done, name) != done.end()) continue;
-    done.push_back(name);
-    const auto flag = std::ranges::find(flags, std::string_view(name), &ServeFlag::name);
-    if (flag == flags.end())
-      return fail(ErrorKind::kInvalid, "{}'{}' is no flag of folio serve{}", source, name,
-                  did_you_mean("--" + name, known));
-    std::vector<std::string> values;
-    for (const auto& [other, more] : assignments)
-      if (other == name) values.push_back(more);
-    if (flag->type == "JSON") {
-      FOLIO_TRY(json, merge_json(name, values));
-      values = {std::move(json)};
-    }
-    if (auto set = flag->set(values); !set)
-      return fail(set.error().kind, "{}{}", source, set.error().message);
-  }
-  return {};
-}
-
 // `no-x: true` of a file is `x: false`.
-void turn_negations(std::span<const ServeFlag> flags, Assignments& assignments) {
+void turn_negations(std::span<const Flag> flags, Assignments& assignments) {
   for (auto& [name, value] : assignments) {
-    const std::string_view positive =
-        std::string_view(name).substr(name.starts_with("no-") ? 3 : name.size());
-    const auto flag = std::ranges::find(flags, positive, &ServeFlag::name);
-    if (flag == flags.end() || !flag->type.empty()) continue;
-    name = std::string(positive);
+    const auto flag = std::ranges::find_if(
+        flags, [&](const Flag& f) { return f.takes == Takes::kNothing && opposite(f.name()) == name; });
+    if (flag == flags.end()) continue;
+    name = std::string(flag->name());
     value = value == "true" ? "false" : value == "false" ? "true" : value;
   }
 }
@@ -179,14 +154,14 @@ Result<Assignments> read_config_file(const std::string& path) {
 
 Result<ServeOptions> resolve_serve(const Assignments& command_line) {
   ServeOptions options;
-  const std::vector<ServeFlag> flags = serve_flags(options);
+  const Command serve = describe_serve(options);
   if (const std::string path = config_file(command_line); !path.empty()) {
     FOLIO_TRY(of_file, read_config_file(path));
-    turn_negations(flags, of_file);
-    FOLIO_TRY_STATUS(apply(flags, of_file, path + ": "));
+    turn_negations(serve.flags, of_file);
+    FOLIO_TRY_STATUS(apply_flags(serve, of_file, path + ": "));
   }
-  FOLIO_TRY_STATUS(apply(flags, of_environment(flags), "environment: "));
-  FOLIO_TRY_STATUS(apply(flags, command_line, ""));
+  FOLIO_TRY_STATUS(apply_flags(serve, of_environment(serve.flags), "environment: "));
+  FOLIO_TRY_STATUS(apply_flags(serve, command_line, ""));
   FOLIO_TRY_STATUS(check_tls(options.http.tls));
   FOLIO_TRY_STATUS(check_kv_size(options));
   return options;

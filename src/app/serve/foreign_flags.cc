@@ -10,7 +10,6 @@ enum class Treatment {
   kOn,      // is always so: true is accepted
   kOnly,    // `accepted` is
 };
-enum class Takes { kValue, kNothing, kJson };
 
 struct Foreign {
   std::string_view name;
@@ -208,10 +207,6 @@ constexpr Foreign kForeign[] = {
     {"ssl-ciphers", Takes::kValue, Treatment::kRefuse, "TLS 1.2 and 1.3 are spoken with OpenSSL's own list"},
 };
 
-constexpr std::string_view type_of(Takes takes) {
-  return takes == Takes::kValue ? "VALUE" : takes == Takes::kJson ? "JSON" : "";
-}
-
 Status treat(const Foreign& flag, const std::string& value, ServeOptions& options) {
   switch (flag.treatment) {
     case Treatment::kWarn:
@@ -233,13 +228,19 @@ Status treat(const Foreign& flag, const std::string& value, ServeOptions& option
 
 }  // namespace
 
-std::vector<ServeFlag> foreign_flags(ServeOptions& options) {
-  std::vector<ServeFlag> flags;
-  for (const Foreign& flag : kForeign)
-    flags.push_back({flag.name, flag.name == "tensor-parallel-size" ? ",--tp" : "", type_of(flag.takes),
-                     std::string(flag.why), "", [&options, &flag](std::span<const std::string> values) {
-                       return treat(flag, values.back(), options);
+std::vector<Flag> foreign_flags(ServeOptions& options) {
+  std::vector<Flag> flags;
+  for (const Foreign& foreign : kForeign) {
+    const bool is_tp = foreign.name == "tensor-parallel-size";
+    flags.push_back({.names = fmt::format("--{}{}", foreign.name, is_tp ? ",--tp" : ""),
+                     .takes = foreign.takes,
+                     .type = foreign.takes == Takes::kNothing ? "" : "VALUE",
+                     .help = std::string(foreign.why),
+                     .group = "",
+                     .set = [&options, &foreign](std::span<const std::string> values) {
+                       return treat(foreign, values.back(), options);
                      }});
+  }
   return flags;
 }
 

@@ -1,24 +1,22 @@
 // What `folio serve` is asked for: by flags, environment and a file, in vLLM's names. Plain data and the
-// table that fills it; knows no command line library.
+// rows that fill it.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
-#include <span>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "api/prepare.h"
 #include "api/request.h"
 #include "api/response_text.h"
+#include "app/flag.h"
 #include "app/options.h"
 #include "base/result.h"
 #include "engine/options.h"
 #include "engine/request.h"
+#include "server/gate.h"
 #include "server/http_server.h"
 #include "server/service.h"
 
@@ -36,39 +34,27 @@ struct ServeOptions {
   std::string chat_template_file;          // empty: the model's
   std::string generation_config = "auto";  // "auto", "vllm" or a folder
   std::optional<std::uint64_t> seed;
-  std::size_t max_queued_requests = 1024;
+  std::size_t max_queued_requests = engine::kMaxSequences;
   engine::Pooling pooling = engine::Pooling::kLast;  // of /v1/embeddings
   api::Normalize normalize = api::Normalize::kYes;
   std::uint32_t max_logprobs = api::kDefaultMaxLogprobs;  // or kAllLogprobs
   std::size_t stream_interval = 1;
   api::Strictness strictness;
   server::TokenizerInfo tokenizer_info = server::TokenizerInfo::kHide;
+  Verbosity verbosity = Verbosity::kNormal;
   server::Mode mode = server::Mode::kNormal;
   server::Tenants tenants = server::Tenants::kShared;
   api::CachedTokens cached_tokens = api::CachedTokens::kShow;
   server::RequestIds request_ids = server::RequestIds::kShow;
-  Verbosity verbosity = Verbosity::kNormal;
   std::vector<std::string> warnings;  // to be said once
 };
 
-// One flag: `--name VALUE`, `name: value` in the file, FOLIO_NAME=value in the environment. A switch has no
-// type; its values are "true" and "false", and --no-name is the second.
-struct ServeFlag {
-  std::string_view name;     // "max-model-len"
-  std::string_view aliases;  // ",-c,--ctx-size", or ",MODEL" for the argument without a name
-  std::string_view type;     // "N", "PATH", "a|b"; "X...": several after one name; empty: a switch
-  std::string help, group;   // an empty group: not in --help
-  // All values of one source, at least one; what a stronger source says replaces them.
-  std::function<Status(std::span<const std::string>)> set;
-};
-// `options` outlives what is returned.
-[[nodiscard]] std::vector<ServeFlag> serve_flags(ServeOptions& options);
+// The rows of `folio serve`; `options` outlives them. Each is `--name VALUE` on the command line, `name:
+// value` in the file and FOLIO_NAME=value in the environment.
+[[nodiscard]] Command describe_serve(ServeOptions& options);
 // vLLM's flags that mean nothing on a CPU (accepted with a warning) or are not done yet (refused); part of
 // the above, without a group.
-[[nodiscard]] std::vector<ServeFlag> foreign_flags(ServeOptions& options);
-
-// Name and value, in the order of the command line.
-using Assignments = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] std::vector<Flag> foreign_flags(ServeOptions& options);
 
 // The file (--config), then the environment, then the command line: later ones win. Errors: one sentence
 // about the first value that is wrong.

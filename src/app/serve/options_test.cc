@@ -3,10 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
+#include <cctype>
 
 #include "app/cli.h"
-#include "app/count.h"
+#include "app/flag_kinds.h"
 #include "app/serve/vllm_spelling.h"
 #include "support/temp_dir.h"
 
@@ -329,13 +329,34 @@ TEST(ServeOptions, FilesSayJsonAsMaps) {
               HasSubstr("nested"));
 }
 
-TEST(ServeOptions, NoFlagTwiceAndEveryOneExplained) {
-  ServeOptions options;
-  std::set<std::string_view> names;
-  for (const ServeFlag& flag : serve_flags(options)) {
-    EXPECT_TRUE(names.insert(flag.name).second) << flag.name;
-    EXPECT_FALSE(flag.help.empty()) << flag.name;
+// What --help shows is what the file and the environment take: one row, three spellings.
+TEST(ServeOptions, EveryRowIsAKeyOfTheFileAndAVariable) {
+  ServeOptions described;
+  const test::TempDir folder;
+  for (const Flag& flag : describe_serve(described).flags) {
+    if (flag.group.empty() || flag.name() == "config") continue;
+    const std::string name(flag.name());
+    std::string variable = "FOLIO_" + name;
+    for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(c));
+    const bool refuses_words = flag.type == "N" || flag.takes == Takes::kNothing || !flag.choices().empty();
+    if (!refuses_words || flag.type.ends_with("PATH")) continue;
+    const std::string by_file = refusal({"--config", folder.write("c.yaml", name + ": no such value\n")});
+    EXPECT_THAT(by_file, HasSubstr("c.yaml: --" + name));
+    ::setenv(variable.c_str(), "no such value", 1);
+    EXPECT_THAT(refusal({}), HasSubstr("environment: --" + name));
+    ::unsetenv(variable.c_str());
   }
+}
+
+TEST(ServeOptions, FlagsOutsideHelpAreNoVariables) {
+  ::setenv("FOLIO_WATERMARK", "0.5", 1);
+  EXPECT_EQ(refusal({}), "");
+  ::unsetenv("FOLIO_WATERMARK");
+}
+
+TEST(ServeOptions, TheLaterHalfOfASwitchWins) {
+  EXPECT_EQ(serve({"--dev-mode", "--no-dev-mode"}).mode, server::Mode::kNormal);
+  EXPECT_EQ(serve({"--no-dev-mode", "--dev-mode"}).mode, server::Mode::kDevelopment);
 }
 
 }  // namespace

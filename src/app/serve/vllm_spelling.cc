@@ -51,11 +51,9 @@ std::optional<std::string> long_form(std::string_view word) {
   return fmt::format("--optimization-level={}", word.substr(2));
 }
 
-const ServeFlag* find_flag(std::span<const ServeFlag> flags, std::string_view name) {
-  for (const ServeFlag& flag : flags)
-    if (flag.name == name ||
-        fmt::format(",{},", flag.aliases).find(fmt::format(",--{},", name)) != std::string::npos)
-      return &flag;
+const Flag* find_flag(std::span<const Flag> flags, std::string_view name) {
+  for (const Flag& flag : flags)
+    if (flag.is_called(name)) return &flag;
   return nullptr;
 }
 
@@ -122,7 +120,7 @@ Result<std::string> merge_json(std::string_view flag, std::span<const std::strin
 }
 
 Result<std::vector<std::string>> plain_spelling(std::span<const std::string> words,
-                                                std::span<const ServeFlag> flags) {
+                                                std::span<const Flag> flags) {
   std::vector<std::string> plain;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const std::string word = long_form(words[i]).value_or(words[i]);
@@ -137,22 +135,22 @@ Result<std::vector<std::string>> plain_spelling(std::span<const std::string> wor
     const std::size_t equals = word.find('=');
     const std::string name = with_dashes(std::string_view(word).substr(2, std::min(equals, word.size()) - 2));
     const std::size_t dot = name.find('.');
-    const ServeFlag* flag = find_flag(flags, name.substr(0, dot));
-    const bool takes_value = flag != nullptr && !flag->type.empty();
+    const Flag* flag = find_flag(flags, name.substr(0, dot));
+    const bool takes_value = flag != nullptr && flag->takes_value();
     const bool value_follows = equals == std::string::npos && i + 1 < words.size();
     if (flag == nullptr || dot == std::string::npos) {
       plain.push_back(fmt::format("--{}{}", name, equals == std::string::npos ? "" : word.substr(equals)));
       if (takes_value && value_follows) plain.push_back(words[++i]);
       continue;
     }
-    if (flag->type != "JSON")
-      return fail(ErrorKind::kInvalid, "--{}: --{} takes no JSON, so it has no part '{}'", name, flag->name,
+    if (flag->takes != Takes::kJson)
+      return fail(ErrorKind::kInvalid, "--{}: --{} takes no JSON, so it has no part '{}'", name, flag->name(),
                   name.substr(dot + 1));
     if (static_cast<std::size_t>(std::ranges::count(name, '.')) > kMaxKeys)
       return fail(ErrorKind::kInvalid, "--{}... has more than {} keys", name.substr(0, dot), kMaxKeys);
     if (equals == std::string::npos && !value_follows)
       return fail(ErrorKind::kInvalid, "--{} is to be followed by a value", name);
-    plain.push_back(fmt::format("--{}", flag->name));
+    plain.push_back(fmt::format("--{}", flag->name()));
     plain.push_back(json_of_part(name, value_follows ? words[++i] : word.substr(equals + 1)));
   }
   return plain;

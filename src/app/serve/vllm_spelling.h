@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "app/serve/options.h"
+#include "app/flag.h"
 #include "base/result.h"
 
 namespace folio::app {
@@ -21,7 +21,7 @@ namespace folio::app {
 // The words behind `folio serve`. What follows a flag that takes a value is left as it is. Errors: a part of
 // a flag that is no JSON, or without a value.
 [[nodiscard]] Result<std::vector<std::string>> plain_spelling(std::span<const std::string> words,
-                                                              std::span<const ServeFlag> flags);
+                                                              std::span<const Flag> flags);
 
 // "max_num_seqs" -> "max-num-seqs"; what is behind a dot is a key of JSON and stays.
 [[nodiscard]] std::string with_dashes(std::string_view name);
