@@ -29,7 +29,8 @@ class Prepare : public ::testing::Test {
             .chat_template = engine_->chat_template(),
             .names = names_,
             .longest_tokens = engine_->context_tokens(),
-            .sampling = sampling_,
+            .defaults = defaults_,
+            .strictness = strictness_,
             .longest_token_bytes = longest_token(engine_->tokenizer()),
             .abandoned = &abandoned_};
   }
@@ -52,7 +53,8 @@ class Prepare : public ::testing::Test {
 
   static engine::Engine* engine_;
   std::vector<std::string> names_ = {"stories"};
-  sampling::SamplingParams sampling_;
+  GenerationDefaults defaults_;
+  Strictness strictness_;
   std::atomic<bool> abandoned_ = false;
 };
 engine::Engine* Prepare::engine_ = nullptr;
@@ -193,6 +195,32 @@ TEST(Json, WhatIsShownIsTheBeginning) {
   EXPECT_EQ(shown(Json(std::vector<int>(1000, 7))).size(), 63u);
   EXPECT_EQ(shown(Json(std::string(59, 'x') + "\u20ac\u20ac\u20ac\u20ac")),
             "\"" + std::string(59, 'x') + "...");
+}
+
+TEST_F(Prepare, AnAnswerBeyondTheContextIsLoweredOrRefused) {
+  const std::size_t context = engine_->context_tokens();
+  const std::string body = R"({"prompt": [[1, 2, 3], [1, 2]], "max_tokens": 32000})";
+  EXPECT_EQ(accepted(kCompletions, body).request.notes.max_tokens, context - 3) << "of the longest prompt";
+  EXPECT_FALSE(accepted(kCompletions, R"({"prompt": "Once", "max_tokens": 3})").request.notes.max_tokens);
+  const PreparedRequest whole = accepted(kCompletions, R"({"prompt": "Once", "max_tokens": -1})");
+  EXPECT_FALSE(whole.request.max_tokens || whole.request.notes.max_tokens);
+  strictness_.long_answers = LongAnswers::kRefuse;
+  EXPECT_THAT(
+      refused(kCompletions, body),
+      HasSubstr(fmt::format("max_tokens: 'max_tokens' or 'max_completion_tokens' is too large: 32000. This "
+                            "model's maximum context length is {0} tokens and your request has 3 input "
+                            "tokens (32000 > {0} - 3).",
+                            context)));
+}
+
+TEST_F(Prepare, ChatsAndTextsHaveDefaultsOfTheirOwn) {
+  defaults_ = {.chat = {.temperature = 0.8F}, .text = {.temperature = 0.5F}, .max_new_tokens = 7};
+  const std::string_view chat = R"({"messages": [{"role": "user", "content": "Once"}]})";
+  EXPECT_EQ(accepted(kChat, chat).request.sampling.temperature, 0.8F);
+  EXPECT_EQ(accepted(kChat, chat).request.max_tokens, 7u);
+  const PreparedRequest text = accepted(kCompletions, R"({"prompt": "Once"})");
+  EXPECT_EQ(text.request.sampling.temperature, 0.5F);
+  EXPECT_EQ(text.request.max_tokens, kDefaultCompletionTokens);
 }
 
 }  // namespace

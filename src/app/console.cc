@@ -53,11 +53,11 @@ void Console::answer(std::string_view text) {
 
 void Console::note(std::string_view line) {
   const bool dim = options_.note_style == Style::kDim;
-  print(fmt::format("{}{}{}\n", dim ? "\x1b[2m" : "", line, dim ? "\x1b[0m" : ""));
+  print(fmt::format("{}{}{}\n", dim ? "\x1b[2m" : "", without_controls(line), dim ? "\x1b[0m" : ""));
 }
 
 void Console::print(std::string_view text) { std::ignore = options_.note(text); }
 
-void Console::error(std::string_view sentence) { print(fmt::format("folio: {}\n", sentence)); }
+void Console::error(std::string_view sentence) { print(fmt::format("folio: {}\n", without_controls(sentence))); }
 
 }  // namespace folio::app

@@ -37,9 +37,10 @@ class Console {
   static Console standard_streams();
 
   void answer(std::string_view text);
+  // Notes and errors may quote what a file or a client says: controls in them are hidden wherever they go.
   void note(std::string_view line);       // dim, with a line end
-  void print(std::string_view text);      // to where notes go, as it is
   void error(std::string_view sentence);  // "folio: ..." to where notes go
+  void print(std::string_view text);      // to where notes go, as it is: our own words
 
   const std::optional<Error>& failure() const { return failure_; }
 

@@ -85,9 +85,9 @@ Status LockedFile::append(std::string_view content) {
   return {};
 }
 
-Status LockedFile::clear() {
-  if (::ftruncate(fd_, 0) != 0) return write_error(path_);
-  bytes_ = 0;
+Status LockedFile::cut(std::uint64_t bytes) {
+  if (::ftruncate(fd_, static_cast<off_t>(bytes)) != 0) return write_error(path_);
+  bytes_ = bytes;
   return {};
 }
 

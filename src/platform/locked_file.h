@@ -30,7 +30,9 @@ class LockedFile {
   std::uint64_t bytes() const { return bytes_; }
   // At the end.
   [[nodiscard]] Status append(std::string_view content);
-  [[nodiscard]] Status clear();
+  [[nodiscard]] Status clear() { return cut(0); }
+  // Keeps the first `bytes`.
+  [[nodiscard]] Status cut(std::uint64_t bytes);
   // Up to `room.size()` bytes from `offset` on; none at the end.
   [[nodiscard]] Result<std::string_view> read(std::uint64_t offset, std::string& room) const;
   // What was written is on the disk, then the file has the name `path`, replacing what had it.

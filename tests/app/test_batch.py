@@ -53,6 +53,53 @@ class Batch(Case):
             self.assertEqual(body["usage"]["completion_tokens"], 20)
             self.assertEqual(body["object"], "text_completion")
 
+    def refused(self, path, output, *words):
+        result = self.folio("batch", path, output, "-m", STORIES)
+        self.assertEqual(result.returncode, 1)
+        for word in words:
+            self.assertIn(word, result.stderr.decode())
+
+    def test_files_that_are_no_results_stay_as_they_are(self):
+        path = self.input(completion("a"))
+        for text in ("the only copy of a poem", '{"id":"batch_rex', "line\n", "x"):
+            poem = self.folder / "poem.txt"
+            poem.write_text(text)
+            self.refused(path, poem, "poem.txt", "not a result")
+            self.assertEqual(poem.read_text(), text)
+        before = path.read_text()
+        self.refused(path, path, "in.jsonl", "requests")
+        (self.folder / "link.jsonl").symlink_to(path)
+        self.refused(path, self.folder / "link.jsonl", "requests")
+        self.assertEqual(path.read_text(), before)
+
+    def test_a_torn_result_is_cut_off(self):
+        path, output = self.input(completion("a"), completion("b")), self.folder / "out.jsonl"
+        for torn in ('{"id":"batch_req_1","custom_', '{"id"', ""):
+            output.write_text(torn)
+            self.assertEqual({r["custom_id"] for r in self.batch(path)}, {"a", "b"})
+
+    def test_two_batches_do_not_share_an_output(self):
+        path, output = self.input(*(completion(str(i), max_tokens=64) for i in range(3000))), self.folder / "out.jsonl"
+        first = subprocess.Popen([program.FOLIO, "batch", path, output, "-m", STORIES], stderr=subprocess.PIPE)
+        try:
+            while not output.exists():
+                time.sleep(0.01)
+            time.sleep(0.2)
+            if first.poll() is None:
+                self.refused(path, output, "another folio batch")
+        finally:
+            first.send_signal(signal.SIGINT)
+            first.communicate()
+        ids = [json.loads(line)["custom_id"] for line in output.read_text().splitlines()]
+        self.assertEqual(len(ids), len(set(ids)))
+
+    def test_notes_of_a_line(self):
+        results = self.batch(self.input(completion("a", max_tokens=32000, mirostat=2), completion("b")))
+        by_id = {r["custom_id"]: r["response"]["body"] for r in results}
+        self.assertEqual(by_id["a"]["folio"]["ignored"], ["mirostat"])
+        self.assertEqual(by_id["a"]["folio"]["max_tokens"], 512 - by_id["a"]["usage"]["prompt_tokens"])
+        self.assertNotIn("folio", by_id["b"])
+
     def test_chat_lines_n_and_logprobs(self):
         results = self.batch(self.input(chat("a", n=3, temperature=1, seed=5), chat("b", logprobs=True, top_logprobs=2)))
         by_id = {r["custom_id"]: r["response"]["body"] for r in results}

@@ -233,7 +233,7 @@ std::string summary(const Totals& totals, const engine::Engine& engine, double s
 Result<ExitCode> run(const BatchOptions& options, Console& console) {
   FOLIO_TRY(input, BatchInput::open(options.input));
   FOLIO_TRY(path, resolve_model(options.model));
-  FOLIO_TRY(output, BatchOutput::open(options.output));
+  FOLIO_TRY(output, BatchOutput::open(options.output, options.input));
   FOLIO_TRY(engine, load(options, path, input.bytes()));
   FOLIO_TRY(defaults, generation_defaults(engine->generation_config()));
   defaults.chat = defaults.text;  // lines of a file are experiments: the model's own, else the API's

@@ -1,6 +1,8 @@
 #include "app/batch/file.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include "app/batch/request.h"
@@ -40,6 +42,13 @@ ReadLine read_line(std::ifstream& file, std::size_t most, std::string& text) {
   return read;
 }
 
+// Whether a line without an end is the beginning of a result.
+bool begins_as_result(std::string_view text) {
+  constexpr std::string_view kHead = R"({"id":"batch_req_)";
+  const std::size_t common = std::min(text.size(), kHead.size());
+  return text.substr(0, common) == kHead.substr(0, common);
+}
+
 }  // namespace
 
 Result<BatchInput> BatchInput::open(const std::string& path) {
@@ -64,40 +73,40 @@ std::optional<BatchInput::Line> BatchInput::next() {
   }
 }
 
-Result<BatchOutput> BatchOutput::open(const std::string& path) {
+Result<BatchOutput> BatchOutput::open(const std::string& path, const std::string& input) {
+  std::error_code error;
+  if (fs::equivalent(path, input, error))
+    return fail(ErrorKind::kInvalid, "{}: the results cannot go into the file of requests; give another name",
+                path);
+  const fs::path resolved = fs::is_symlink(path, error) ? fs::weakly_canonical(path, error) : fs::path(path);
+  FOLIO_TRY(locked, platform::LockedFile::open(resolved.string(), platform::LockedFile::IfLocked::kGiveUp));
+  if (!locked)
+    return fail(ErrorKind::kInvalid,
+                "{}: another folio batch writes this file; let it end, or give another name", path);
   std::unordered_map<std::size_t, std::string> done;
   std::size_t whole_bytes = 0;
-  std::error_code error;
-  if (fs::exists(path, error)) {
-    std::ifstream file(path, std::ios::binary);
-    std::string text;
-    for (;;) {
-      const ReadLine read = read_line(file, kMaxResultLineBytes, text);
-      if (!read.ended) break;
-      const auto mark = read_batch_mark(text);
-      if (!mark)
-        return fail(
-            ErrorKind::kInvalid,
-            "{}: line {} is not a result of folio batch; give the name of a new file, or of one that an "
-            "earlier run of this batch began",
-            path, done.size() + 1);
-      if (!done.emplace(mark->line, mark->custom_id).second)
-        return fail(ErrorKind::kInvalid, "{}: two results answer line {} of the input", path, mark->line);
-      whole_bytes += read.bytes;
-    }
-    file.close();
-    fs::resize_file(path, whole_bytes, error);
-    if (error) return fail(ErrorKind::kIo, "{}: {}", path, error.message());
+  std::ifstream file(resolved, std::ios::binary);
+  std::string text;
+  for (;;) {
+    const ReadLine read = read_line(file, kMaxResultLineBytes, text);
+    if (read.bytes == 0) break;
+    // A torn line is cut off only if it is surely one of ours.
+    if (!read.ended && (!done.empty() || begins_as_result(text))) break;
+    const auto mark = read_batch_mark(text);
+    if (!mark)
+      return fail(
+          ErrorKind::kInvalid,
+          "{}: line {} is not a result of folio batch; give the name of a new file, or of one that an "
+          "earlier run of this batch began",
+          path, done.size() + 1);
+    if (!done.emplace(mark->line, mark->custom_id).second)
+      return fail(ErrorKind::kInvalid, "{}: two results answer line {} of the input", path, mark->line);
+    whole_bytes += read.bytes;
   }
-  std::ofstream file(path, std::ios::binary | std::ios::app);
-  if (!file) return fail(ErrorKind::kIo, "{}: the file cannot be written", path);
-  return BatchOutput(path, std::move(done), std::move(file));
+  if (whole_bytes != locked->bytes()) FOLIO_TRY_STATUS(locked->cut(whole_bytes));
+  return BatchOutput(std::move(done), std::move(*locked));
 }
 
-Status BatchOutput::append(const std::string& line) {
-  file_ << line << '\n' << std::flush;
-  if (!file_) return fail(ErrorKind::kIo, "{}: cannot be written; is the disk full?", path_);
-  return {};
-}
+Status BatchOutput::append(const std::string& line) { return file_.append(line + '\n'); }
 
 }  // namespace folio::app

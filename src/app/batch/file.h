@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "base/result.h"
+#include "platform/locked_file.h"
 
 namespace folio::app {
 
@@ -38,9 +39,10 @@ class BatchInput {
 
 class BatchOutput {
  public:
-  // Opens or creates the file. What an earlier run wrote is kept, but for a last line without an end, which a
-  // kill cut off. Errors: kInvalid where the file holds anything else than results of a batch.
-  [[nodiscard]] static Result<BatchOutput> open(const std::string& path);
+  // Opens or creates the file, for this process alone. What an earlier run wrote is kept, but for a last line
+  // without an end, which a kill cut off. Errors: kInvalid where the file holds anything else than results of
+  // a batch, or is the input, or another batch writes it; it is then as it was.
+  [[nodiscard]] static Result<BatchOutput> open(const std::string& path, const std::string& input);
 
   // Input lines that are answered already, with their custom_id.
   const std::unordered_map<std::size_t, std::string>& done() const { return done_; }
@@ -48,12 +50,11 @@ class BatchOutput {
   [[nodiscard]] Status append(const std::string& line);
 
  private:
-  BatchOutput(std::string path, std::unordered_map<std::size_t, std::string> done, std::ofstream file)
-      : path_(std::move(path)), done_(std::move(done)), file_(std::move(file)) {}
+  BatchOutput(std::unordered_map<std::size_t, std::string> done, platform::LockedFile file)
+      : done_(std::move(done)), file_(std::move(file)) {}
 
-  std::string path_;
   std::unordered_map<std::size_t, std::string> done_;
-  std::ofstream file_;
+  platform::LockedFile file_;
 };
 
 }  // namespace folio::app
