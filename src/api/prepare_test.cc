@@ -82,7 +82,6 @@ TEST_F(Prepare, PromptsBecomeTheTokenizersTokens) {
 TEST_F(Prepare, WhatIsTooLongSaysBothLengths) {
   EXPECT_THAT(refused(kCompletions, fmt::format(R"({{"prompt": {}}})", ids(513))),
               HasSubstr("The prompt has 513"));
-  EXPECT_THAT(refused(kCompletions, R"({"prompt": [1, 2], "max_tokens": 511})"), HasSubstr("513 in all"));
   EXPECT_THAT(refused(kEmbeddings, fmt::format(R"({{"input": {}}})", ids(513))), HasSubstr("input: "));
   const auto cut =
       accepted(kCompletions, fmt::format(R"({{"prompt": {}, "truncate_prompt_tokens": 7}})", ids(600)));
