@@ -18,7 +18,7 @@ inline const sampling::SamplingParams kDefaultSampling = {
     .temperature = 0.7F, .top_k = 40, .top_p = 0.95F, .min_p = 0.05F};
 
 // What requests of chats mean where neither they nor the model say: as llama-server's users know it.
-inline constexpr sampling::SamplingParams kLocalChatSampling = {
+inline const sampling::SamplingParams kLocalChatSampling = {
     .temperature = 0.8F, .top_k = 40, .top_p = 0.95F, .min_p = 0.05F};
 
 // $FOLIO_HOME/models, else ${XDG_CACHE_HOME:-~/.cache}/folio/models; the file that ./dev run puts there.

@@ -1,6 +1,8 @@
 #include "weights/json_text.h"
 
 #include <cstdint>
+#include <optional>
+#include <string>
 
 namespace folio::weights {
 namespace {
@@ -31,12 +33,36 @@ Status check_bounds(std::string_view text, std::string_view source, std::size_t 
   return {};
 }
 
+// Python writes numbers that JSON has not, and its models' files hold them. nullopt: there are none.
+std::optional<std::string> without_python_numbers(std::string_view text) {
+  constexpr std::string_view kNames[] = {"-Infinity", "Infinity", "NaN"};
+  std::string plain;
+  std::size_t kept = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string && text[i] == '\\') ++i;
+    if (in_string) continue;
+    for (const std::string_view name : kNames)
+      if (text.substr(i).starts_with(name)) {
+        plain.append(text.substr(kept, i - kept)).append("null");
+        i += name.size() - 1;
+        kept = i + 1;
+        break;
+      }
+  }
+  if (kept == 0) return std::nullopt;
+  return plain.append(text.substr(kept));
+}
+
 template <typename Json>
 Result<Json> parse(std::string_view text, std::string_view source, std::size_t max_keys) {
   FOLIO_TRY_STATUS(check_bounds(text, source, max_keys));
   try {
     return Json::parse(text);
   } catch (const typename Json::parse_error& error) {
+    if (const auto plain = without_python_numbers(text))
+      if (Json json = Json::parse(*plain, nullptr, false); !json.is_discarded()) return json;
     return fail(ErrorKind::kInvalid, "{}: not valid JSON (byte {})", source, error.byte);
   } catch (const typename Json::exception&) {
     return fail(ErrorKind::kInvalid, "{}: not valid JSON: a number is out of range", source);

@@ -1,4 +1,5 @@
-// Bounded JSON: nesting, keys and size are checked before a tree is built.
+// Bounded JSON: nesting, keys and size are checked before a tree is built. Python's Infinity and NaN, which
+// are no JSON and stand in models' files, are null.
 #pragma once
 
 #include <cstddef>

@@ -41,6 +41,14 @@ TEST(JsonText, ErrorsHaveAnOffset) {
   EXPECT_EQ(error_of("[1e999]"), "c.json: not valid JSON: a number is out of range");
 }
 
+TEST(JsonText, WhatPythonWritesForNumbersThatJsonLacksIsNull) {
+  const auto json =
+      parse_ordered_json(R"({"a": [0.0, Infinity], "NaN \" Infinity": -Infinity, "b": NaN})", "c.json");
+  ASSERT_TRUE(json) << json.error().message;
+  EXPECT_EQ(json->dump(), R"({"a":[0.0,null],"NaN \" Infinity":null,"b":null})");
+  EXPECT_EQ(error_of("[NaN, x]"), "c.json: not valid JSON (byte 2)");
+}
+
 TEST(JsonText, NestingIsBounded) {
   EXPECT_EQ(error_of(nested(kMaxJsonDepth)), "parsed");
   EXPECT_EQ(error_of(nested(kMaxJsonDepth + 1), ErrorKind::kTooLarge),
