@@ -178,7 +178,7 @@ Json answer_content(std::string_view path) {
   if (path == "/metrics") return content("text/plain", {{"type", "string"}});
   Json made = content("application/json", reference(answer_schema(path)));
   if (path == "/v1/chat/completions" || path == "/v1/completions")
-    made["content"]["text/event-stream"] = {{"schema", {{"type", "string"}}}};
+    made["content"]["text/event-stream"] = {{"schema", Json::object()}};
   return made;
 }
 

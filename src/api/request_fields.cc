@@ -366,11 +366,11 @@ constexpr Field kFields[] = {
     {"documents", kChat, R"({"type": "array", "items": {"type": "object"}})", documents},
     {"chat_template_kwargs", kChat, R"({"type": "object"})", kwargs},
     {"return_token_ids", kBoth, R"({"type": "boolean"})", flag<&Request::return_token_ids>},
-    {"user", kAll, R"({"type": "string"})", note},
-    {"metadata", kBoth, R"({"type": "object"})", note},
-    {"safety_identifier", kBoth, R"({"type": "string"})", note},
-    {"prompt_cache_key", kBoth, R"({"type": "string"})", note},
-    {"prompt_cache_retention", kBoth, R"({"type": "string"})", note},
+    {"user", kAll, "{}", note},
+    {"metadata", kBoth, "{}", note},
+    {"safety_identifier", kBoth, "{}", note},
+    {"prompt_cache_key", kBoth, "{}", note},
+    {"prompt_cache_retention", kBoth, "{}", note},
 };
 
 }  // namespace

@@ -84,12 +84,6 @@ std::string format_session(const engine::Engine& engine, const ChatSession& sess
       plural(static_cast<std::uint64_t>(engine.threads()), "thread"));
 }
 
-std::vector<std::string> model_warnings(const engine::Engine& engine) {
-  std::vector<std::string> warnings = engine.tokenizer().description().warnings;
-  if (const auto& problem = engine.chat_template().problem()) warnings.push_back(problem->message);
-  return warnings;
-}
-
 std::string format_engine(const engine::Engine& engine, const std::string& model_path, double load_s) {
   const engine::MemoryUse memory = engine.memory_use();
   return fmt::format(

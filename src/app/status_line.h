@@ -30,9 +30,6 @@ namespace folio::app {
 // What /stats prints: totals of the session, the cache's blocks, memory.
 [[nodiscard]] std::string format_session(const engine::Engine& engine, const ChatSession& session);
 
-// What the model's files say of its tokens and chat template that cannot be used; a sentence each.
-[[nodiscard]] std::vector<std::string> model_warnings(const engine::Engine& engine);
-
 // What --verbose prints after loading.
 [[nodiscard]] std::string format_engine(const engine::Engine& engine, const std::string& model_path,
                                         double load_s);

@@ -166,14 +166,14 @@ class Batch(Case):
     def test_a_bad_line_is_reported_and_the_rest_goes_on(self):
         results = self.batch(self.input(
             completion("good"), "{broken", "[1]", json.dumps({"custom_id": "x", "method": "GET", "url": "/v1/completions"}),
-            completion("hot", temperature=-1), completion("odd", colour="red"), completion("good"), "",
+            completion("hot", temperature=-1), completion("odd", best_of=2), completion("good"), "",
             completion("long", "word " * 2000), completion("n", n=1000), {"method": "POST"}, completion("last"),
             completion("type", max_tokens="ten"), completion("bias", logit_bias={"x": 1}),
             '{"custom_id": "deep", "body": {"messages": ' + "[" * 200_000 + "]" * 200_000 + "}}"))
         self.assertEqual(len(results), 14)
         by_line = {int(r["id"].removeprefix("batch_req_")): r for r in results}
         for line, custom_id, says in ((2, None, "the line"), (15, None, "the line"), (3, None, "not a JSON object"),
-                                      (4, "x", "POST and /v1/"), (5, "hot", "'temperature' takes a number"), (6, "odd", "'colour'"),
+                                      (4, "x", "POST and /v1/"), (5, "hot", "'temperature' takes a number"), (6, "odd", "'best_of'"),
                                       (7, "good", "used before"), (9, "long", "tokens"), (10, "n", "'n' takes a whole number"),
                                       (11, None, "custom_id"), (13, "type", "'max_tokens' takes a whole number"),
                                       (14, "bias", "'logit_bias'")):

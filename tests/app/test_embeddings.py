@@ -45,7 +45,7 @@ def length(vector):
 
 
 class Clients(ServerCase):
-    arguments = (STORIES, "--served-model-name", "stories")
+    arguments = (STORIES, "--served-model-name", "stories", "--strict-fields")
 
     def setUp(self):
         self.client = openai.OpenAI(base_url=self.server.url + "/v1", api_key="none", max_retries=0)

@@ -373,8 +373,8 @@ class Trouble(HubCase):
         listing = Answers.listing
 
         def then_busy(handler, name):  # the list, and then trouble with the file
-            listing(handler, name)
             answers.extend([(502, 0)])
+            listing(handler, name)
         Answers.listing = then_busy
         self.addCleanup(setattr, Answers, "listing", listing)
         self.assertIn("502", self.pull("org/three").stderr.decode())

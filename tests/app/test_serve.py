@@ -214,7 +214,7 @@ class Clients(ServerCase):
         for prompt in ("Once upon a time", " Lily saw a dog", "caf\u00e9 \u2603 x"):
             choice = self.complete(prompt=prompt, max_tokens=6, echo=True, logprobs=0).choices[0]
             for i, (token, offset) in enumerate(zip(choice.logprobs.tokens, choice.logprobs.text_offset)):
-                if i > 1 and "\ufffd" not in token:
+                if i > 1 and not token.startswith("bytes:"):
                     self.assertEqual(choice.text[offset:offset + len(token)], token, (prompt, i))
             self.assertEqual(choice.logprobs.text_offset[:2], [0, 0], "a control token is no part of the text")
 
@@ -268,7 +268,7 @@ class Clients(ServerCase):
 
     def test_errors_of_the_client(self):
         for fields, error, param in (({"model": "gpt-4"}, openai.NotFoundError, "model"), ({"temperature": -1}, openai.BadRequestError, "temperature"),
-                                     ({"n": 0}, openai.BadRequestError, "n"), ({"max_tokens": 600}, openai.BadRequestError, "max_tokens")):
+                                     ({"n": 0}, openai.BadRequestError, "n"), ({"max_tokens": -2}, openai.BadRequestError, "max_tokens")):
             with self.assertRaises(error) as caught:
                 self.complete(**fields)
             self.assertEqual(caught.exception.body["param"], param)
@@ -320,7 +320,7 @@ class Clients(ServerCase):
 
 
 class Refusals(ServerCase):
-    arguments = (STORIES, "--served-model-name", "stories", "--dev-mode")
+    arguments = (STORIES, "--served-model-name", "stories", "--dev-mode", "--strict-fields", "--strict-max-tokens")
 
     def test_fields(self):
         base = {"prompt": "Once", "max_tokens": 3}
@@ -340,7 +340,7 @@ class Refusals(ServerCase):
     def test_values(self):
         base = {"prompt": "Once", "max_tokens": 3}
         for field, value in (("temperature", "hot"), ("temperature", 1001), ("top_p", 0), ("top_p", 1.1), ("top_k", -2), ("min_p", 2), ("seed", 1.5),
-                             ("max_tokens", -1), ("stop", [""]), ("stop", [1]), ("stop", ["x"] * 65), ("stream", "yes"), ("cache_salt", ""),
+                             ("max_tokens", -2), ("stop", [""]), ("stop", [1]), ("stop", ["x"] * 65), ("stream", "yes"), ("cache_salt", ""),
                              ("model", 3), ("prompt", []), ("prompt", [[]]), ("prompt", [1, "a"]), ("prompt", [99999]), ("prompt", {}),
                              ("prompt", ["x"] * 129), ("stream_options", {"include_usage": True}), ("truncate_prompt_tokens", 0)):
             self.refused("/v1/completions", base | {field: value}, param=field)
@@ -364,8 +364,12 @@ class Refusals(ServerCase):
         self.assertEqual(self.server.ask("POST", "/v1/completions", {"prompt": [5] * 511, "max_tokens": 1})[0], 200)
 
     def test_rooms_that_are_not_there(self):
-        for path, says in (("/api/chat", "Ollama"), ("/v1/responses", "Responses"), ("/v1/messages", "Messages"), ("/x", "openapi")):
+        for path, says in (("/v1/responses", "Responses"), ("/x", "openapi")):
             self.refused(path, {}, status=404, says=says)
+        for path, status, says in (("/api/chat", 404, "Ollama"), ("/v1/messages", 501, "Messages")):  # in shapes of their own
+            code, _, answer = self.server.ask("POST", path, {})
+            self.assertEqual(code, status)
+            self.assertIn(says, json.dumps(answer))
         self.assertEqual(self.server.ask("GET", "/v1/completions")[0], 405)
 
     def test_the_cache_can_be_reset(self):

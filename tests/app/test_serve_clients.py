@@ -97,6 +97,10 @@ class Lenient(ServerCase):
         self.assertEqual(status, 415)
         self.assertIn("Content-Encoding", json.loads(text)["error"]["message"])
 
+    def test_the_description_allows_what_is_ignored(self):
+        schemas = json.loads(raw(self.server, "GET", "/openapi.json")[2])["components"]["schemas"]
+        self.assertIs(schemas["ChatRequest"]["additionalProperties"], True)
+
     def test_tokenizer_info(self):
         info = json.loads(raw(self.server, "GET", "/tokenizer_info")[2])
         self.assertEqual((info["eos_token"], info["model_max_length"]), ("</s>", 512))

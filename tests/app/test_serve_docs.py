@@ -122,7 +122,7 @@ class Examples(program.Case):
     def test_every_endpoint_of_the_page_is_there(self):
         rows = re.search(r"## Endpoints\n\n(.*?)\n\n", PAGE, re.DOTALL)[1].splitlines()[2:]
         told = {path for row in rows for path in re.findall(r"`(/[^`]*)`", row.split("|")[1])}
-        with Server(STORIES, "--dev-mode") as server:
+        with Server(STORIES, "--dev-mode", "--enable-tokenizer-info-endpoint") as server:
             there = set(server.ask("GET", "/openapi.json")[2]["paths"])
         self.assertEqual(told - {"/v1/models/NAME", "/openapi.json"}, there - {"/openapi.json"})
 

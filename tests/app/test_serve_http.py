@@ -300,28 +300,6 @@ class Surroundings(unittest.TestCase):
                 self.assertIn("--swap-space changes nothing", "".join(server.notes))
 
 
-class Bodies(ServerCase):
-    """Together at most 16 MB of bodies under way, four times the limit of one."""
-
-    arguments = (STORIES, "--max-request-bytes", "4M")
-
-    def test_all_bodies_are_bounded_together(self):
-        unfinished = post("/v1/completions", b" " * 4_000_000)[:-10]
-        for _ in range(2):  # what is refused or cut off holds nothing
-            refused = 0
-            with contextlib.ExitStack() as connections:
-                clients = [connections.enter_context(self.server.connect()) for _ in range(6)]
-                for client in clients:
-                    with contextlib.suppress(OSError):  # a refused one may be closed already
-                        client.sendall(unfinished)
-                for client in clients:
-                    client.settimeout(1)
-                    with contextlib.suppress(OSError):
-                        refused += client.recv(65536).startswith(b"HTTP/1.1 429 ")
-            self.assertIn(refused, (1, 2))
-            wait_until(lambda: self.server.ask("POST", "/v1/completions", STORY)[0] == 200)
-
-
 class WrongCommandLines(program.Case):
     def test_each_says_what_is_wrong(self):
         for arguments, says in ((["--port", "99999"], "--port"), (["--max-model-len", "1.5"], "--max-model-len"), (["--max-num-sqs", "3"], "--max-num-seqs"),

@@ -42,7 +42,8 @@ Result<Loaded> load(const RunOptions& options, const std::string& path, Console&
     FOLIO_TRY(engine, engine::Engine::load(engine_options));
     loaded.engine = std::move(engine);
   }
-  for (const std::string& warning : model_warnings(*loaded.engine)) console.note("warning: " + warning);
+  for (const std::string& warning : loaded.engine->tokenizer().description().warnings)
+    console.note("warning: " + warning);
   FOLIO_TRY(sampling, resolve_sampling(options.sampling, loaded.engine->generation_config()));
   loaded.path = path;
   loaded.sampling = sampling;

@@ -1,5 +1,4 @@
 #include "app/serve/serve.h"
-#include "app/status_line.h"
 
 #include <cstdlib>
 #include <filesystem>
@@ -95,7 +94,10 @@ Status serve(const ServeOptions& options, Console& console) {
   platform::keep_no_large_blocks();
   FOLIO_TRY(path, resolve_model(options.model));
   FOLIO_TRY(engine, load_engine(options, path));
-  for (const std::string& warning : model_warnings(*engine)) console.note("warning: " + warning);
+  for (const std::string& warning : engine->tokenizer().description().warnings)
+    console.note("warning: " + warning);
+  if (const auto& problem = engine->chat_template().problem(); problem && options.chat_template_file.empty())
+    console.note("warning: " + problem->message);
   if (options.verbosity == Verbosity::kVerbose) console.note(capacity::table_text(engine->memory_plan()));
   FOLIO_TRY(service_setup, service_options(options, path, *engine));
   service_setup.warn = [&console](const std::string& warning) { console.note("warning: " + warning); };
