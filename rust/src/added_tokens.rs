@@ -7,6 +7,7 @@
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::error::{Error, Result};
+use crate::search::searcher;
 
 const MAX_BYTES: usize = 64 << 10; // of one; searching takes some 40 bytes for each
 const MAX_BYTES_TOGETHER: usize = 4 << 20;
@@ -60,10 +61,7 @@ impl Matcher {
         let automaton = if patterns.is_empty() {
             None
         } else {
-            let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
-            Some(built.map_err(|e| {
-                Error::limit(format!("the added tokens of this tokenizer are too large: {e}"))
-            })?)
+            Some(searcher(MatchKind::LeftmostLongest, &patterns, "added tokens")?)
         };
         Ok(Matcher { automaton, tokens })
     }

@@ -24,6 +24,7 @@ mod pipeline;
 mod pre_tokenizers;
 mod python_methods;
 mod rewrite;
+mod search;
 mod spm;
 mod str_methods;
 mod strftime;

@@ -11,6 +11,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::added_tokens::AddedToken;
 use crate::error::{Error, Result};
+use crate::search::searcher;
 
 /// A longer control token is marked where it stands whole, not by its parts: looking for those would cost the square of
 /// its length.
@@ -28,10 +29,7 @@ impl ControlTexts {
     pub fn new(added: &[AddedToken]) -> Result<Self> {
         let contents: Vec<&str> =
             added.iter().filter(|t| t.special && !t.content.is_empty()).map(|t| &*t.content).collect();
-        let whole = AhoCorasick::builder()
-            .match_kind(MatchKind::Standard)
-            .build(&contents)
-            .map_err(|e| Error::limit(format!("the control tokens of this tokenizer are too large: {e}")))?;
+        let whole = searcher(MatchKind::Standard, &contents, "control tokens")?;
         let parted = || contents.iter().filter(|c| c.len() <= MAX_PARTED_BYTES);
         let mut forward: Vec<Box<[u8]>> = parted().map(|c| Box::from(c.as_bytes())).collect();
         let mut backward: Vec<Box<[u8]>> = parted().map(|c| c.bytes().rev().collect()).collect();
