@@ -113,7 +113,7 @@ Result<api::GenerationDefaults> choose_generation_defaults(const std::string& wa
   return generation_defaults(config);
 }
 
-std::string describe(const api::GenerationDefaults& defaults) {
+std::string describe_sampling(const api::GenerationDefaults& defaults) {
   const sampling::SamplingParams& c = defaults.chat;
   std::string text = fmt::format("temperature {}", c.temperature);
   if (c.top_k > 0) text += fmt::format(", top-k {}", c.top_k);

@@ -47,6 +47,6 @@ inline const sampling::SamplingParams kLocalChatSampling = {
 [[nodiscard]] Result<api::GenerationDefaults> choose_generation_defaults(
     const std::string& wanted, const weights::GenerationConfig& model);
 // Of chats: "temperature 0.8, top-k 40, top-p 0.95, min-p 0.05".
-[[nodiscard]] std::string describe(const api::GenerationDefaults& defaults);
+[[nodiscard]] std::string describe_sampling(const api::GenerationDefaults& defaults);
 
 }  // namespace folio::app

@@ -13,10 +13,11 @@ using ::testing::HasSubstr;
 TEST(GenerationDefaults, AModelThatSaysNothingChatsAsLocalUsersKnowIt) {
   const auto defaults = choose_generation_defaults("auto", {});
   ASSERT_TRUE(defaults);
-  EXPECT_EQ(defaults->chat, (sampling::SamplingParams{.temperature = 0.8F, .top_k = 40, .top_p = 0.95F, .min_p = 0.05F}));
+  EXPECT_EQ(defaults->chat,
+            (sampling::SamplingParams{.temperature = 0.8F, .top_k = 40, .top_p = 0.95F, .min_p = 0.05F}));
   EXPECT_EQ(defaults->text, sampling::SamplingParams{});
   EXPECT_FALSE(defaults->max_new_tokens);
-  EXPECT_EQ(describe(*defaults), "temperature 0.8, top-k 40, top-p 0.95, min-p 0.05");
+  EXPECT_EQ(describe_sampling(*defaults), "temperature 0.8, top-k 40, top-p 0.95, min-p 0.05");
 }
 
 TEST(GenerationDefaults, AModelThatSaysSomethingSaysAllOfIt) {
@@ -25,7 +26,7 @@ TEST(GenerationDefaults, AModelThatSaysSomethingSaysAllOfIt) {
   ASSERT_TRUE(defaults);
   EXPECT_EQ(defaults->chat, (sampling::SamplingParams{.temperature = 0.6F, .top_p = 0.9F}));
   EXPECT_EQ(defaults->text, defaults->chat);
-  EXPECT_EQ(describe(*defaults), "temperature 0.6, top-p 0.9, at most 300 tokens");
+  EXPECT_EQ(describe_sampling(*defaults), "temperature 0.6, top-p 0.9, at most 300 tokens");
   const auto length_only = choose_generation_defaults("auto", {.max_new_tokens = 300});
   ASSERT_TRUE(length_only);
   EXPECT_EQ(length_only->chat, kLocalChatSampling);

@@ -16,9 +16,9 @@ using engine::EngineOptions;
 using enum Verb;
 
 // Collects the rows that mean something to one command.
-class Rows {
+class RowsOfVerb {
  public:
-  explicit Rows(Verb verb) : verb_(verb) {}
+  explicit RowsOfVerb(Verb verb) : verb_(verb) {}
   void add(std::initializer_list<Verb> verbs, Flag flag) {
     if (std::ranges::find(verbs, verb_) != verbs.end()) rows_.push_back(std::move(flag));
   }
@@ -45,7 +45,7 @@ Flag kv_type_row(const std::string& group, std::optional<kernels::KvType>& targe
   return flag;
 }
 
-void add_cache_rows(Rows& rows, Verb verb, EngineOptions& e) {
+void add_cache_rows(RowsOfVerb& rows, Verb verb, EngineOptions& e) {
   const std::string group = "KV cache";
   rows.add(
       {kRun, kServe, kBatch, kInspect},
@@ -96,7 +96,7 @@ void add_cache_rows(Rows& rows, Verb verb, EngineOptions& e) {
                       [&e](std::optional<std::size_t> n) { e.swap_bytes = n.value_or(0) << 20; }));
 }
 
-void add_step_rows(Rows& rows, EngineOptions& e, const std::string& group) {
+void add_step_rows(RowsOfVerb& rows, EngineOptions& e, const std::string& group) {
   rows.add({kServe, kBatch},
            count({.names = "--max-num-seqs",
                   .help = "maximum number of sequences that are computed at the same time (default 64)",
@@ -131,7 +131,7 @@ void add_step_rows(Rows& rows, EngineOptions& e, const std::string& group) {
             {.last = 1'000'000}, e.step_budget_ms));
 }
 
-void add_order_rows(Rows& rows, EngineOptions& e, const std::string& group) {
+void add_order_rows(RowsOfVerb& rows, EngineOptions& e, const std::string& group) {
   rows.add(
       {kServe, kBatch},
       choice<scheduler::Policy>(
@@ -154,7 +154,7 @@ void add_order_rows(Rows& rows, EngineOptions& e, const std::string& group) {
                     "requests it has"));
 }
 
-void add_computing_rows(Rows& rows, EngineOptions& e) {
+void add_computing_rows(RowsOfVerb& rows, EngineOptions& e) {
   const std::string group = "Computing";
   rows.add({kRun, kServe, kBatch, kBench},
            count({.names = "-t,--threads",
@@ -193,7 +193,7 @@ void add_computing_rows(Rows& rows, EngineOptions& e) {
 }  // namespace
 
 std::vector<Flag> engine_flags(Verb verb, EngineOptions& engine) {
-  Rows rows(verb);
+  RowsOfVerb rows(verb);
   add_cache_rows(rows, verb, engine);
   add_step_rows(rows, engine, "Scheduling");
   add_order_rows(rows, engine, "Scheduling");

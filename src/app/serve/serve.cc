@@ -102,7 +102,7 @@ Status serve(const ServeOptions& options, Console& console) {
   FOLIO_TRY(service_setup, service_options(options, path, *engine));
   service_setup.warn = [&console](const std::string& warning) { console.note("warning: " + warning); };
   const std::string name = service_setup.model_names.front();
-  const std::string drawing = describe(service_setup.defaults);
+  const std::string drawing = describe_sampling(service_setup.defaults);
   server::Service service(std::move(engine), std::move(service_setup));
   FOLIO_TRY(http, server::HttpServer::listen(options.http, service));
   if (http->reach() == server::Reach::kNetwork && options.gate.api_keys.empty())
