@@ -75,7 +75,9 @@ TEST_P(PlanTable, GivesThePlanOrTheSentence) {
   const Row& row = GetParam();
   const auto made = plan(row.machine, row.shape, row.wish);
   EXPECT_EQ(outcome(made), row.expected);
-  if (made) EXPECT_LE(made->total_bytes(), made->bound.available_bytes);
+  if (made) {
+    EXPECT_LE(made->total_bytes(), made->bound.available_bytes);
+  }
 }
 
 const Row kRows[] = {
@@ -338,7 +340,9 @@ TEST(Plan, AutomaticSizesFit) {
       const Wish automatic{.kv = KvAutomatic{up_to}}, one{.kv = KvBlocks{1}};
       const auto made = plan(machine(65536, available), shape_1b(), automatic);
       EXPECT_EQ(made.has_value(), plan(machine(65536, available), shape_1b(), one).has_value()) << available;
-      if (made) EXPECT_LE(made->total_bytes(), available * kMiB);
+      if (made) {
+        EXPECT_LE(made->total_bytes(), available * kMiB);
+      }
       refused += !made;
     }
   EXPECT_GT(refused, 0u);

@@ -138,8 +138,9 @@ Status read_rope(const Fields& fields, ModelConfig& c) {
 
 // Granite, Gemma, Cohere, MiniCPM, OLMo, Falcon and mixtures of experts say so; a llama has none of it.
 Status check_other_arithmetic(const Fields& fields, const ModelConfig& c) {
-  const ArithmeticField others[] = {{"attention_multiplier", 1 / std::sqrt(static_cast<double>(c.head_dim))},
-                                    {"query_pre_attn_scalar", c.head_dim},
+  const auto head_dim = static_cast<double>(c.head_dim);
+  const ArithmeticField others[] = {{"attention_multiplier", 1 / std::sqrt(head_dim)},
+                                    {"query_pre_attn_scalar", head_dim},
                                     {"embedding_multiplier", 1},
                                     {"residual_multiplier", 1},
                                     {"logits_scaling", 1},

@@ -200,8 +200,9 @@ TEST(Scheduler, LongAnswersInAllSeatsDoNotDelayAnotherTenant) {
     int steps = 0;
     for (; lives.lives_.contains(id(99)); ++steps) {
       lives.step();
-      if (fairness == Fairness::kTenants)
+      if (fairness == Fairness::kTenants) {
         EXPECT_TRUE(lives.scheduler_.runs(id(1))) << "the first in rank keeps its seat";
+      }
     }
     return steps;
   };
