@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <fstream>
 #include <iterator>
@@ -36,6 +37,26 @@ std::vector<fs::path> json_files(const fs::path& folder) {
     if (file.path().extension() == ".json") files.push_back(file.path());
   std::ranges::sort(files);
   return files;
+}
+
+// "Qwen2.5-Coder.Q4_K_M" -> qwen2 5 coder q4 k m
+std::vector<std::string> words_of(std::string_view name) {
+  std::vector<std::string> words(1);
+  for (const char c : name) {
+    if (std::isalnum(static_cast<unsigned char>(c)))
+      words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    else if (!words.back().empty())
+      words.emplace_back();
+  }
+  return words;
+}
+
+// Whether a folder's name says no more than the file's: smollm2-135m-q4_1, SmolLM2-135M-Instruct.Q4_1.gguf.
+bool is_named_after(std::string_view folder, std::string_view file) {
+  const std::vector<std::string> words = words_of(file);
+  return std::ranges::all_of(words_of(folder), [&](const std::string& word) {
+    return std::ranges::find(words, word) != words.end();
+  });
 }
 
 struct Comparison {
@@ -176,10 +197,10 @@ bool is_probe_folder(const fs::path& folder) {
 
 std::vector<GoldenLine> check_probes(const fs::path& folder, const fs::path& model, std::size_t longest) {
   const std::string name = folder.filename().string();
-  if (model.empty() || !fs::exists(model))
+  if (model.empty() || !fs::exists(model) || !is_named_after(name, model.filename().string()))
     return {{.name = name,
              .status = GoldenStatus::kSkip,
-             .detail = "needs the model's file: give it with --model"}};
+             .detail = "needs the file of the model of that name: give it with --model"}};
   auto engines = load_engines(model);
   if (!engines) return {{.name = name, .status = GoldenStatus::kFail, .detail = engines.error().message}};
 
