@@ -250,8 +250,7 @@ Result<Invocation> parse_command_line(std::span<const std::string> arguments) {
     const std::string_view what = error.what();
     if (!what.starts_with('-'))
       return fail(ErrorKind::kInvalid, "--{}: it takes no value", sentence(error.what()));
-    return fail(ErrorKind::kInvalid, "{} is to be followed by exactly one value",
-                what.substr(0, what.find(':')));
+    return fail(ErrorKind::kInvalid, "{} takes exactly one value", what.substr(0, what.find(':')));
   } catch (const CLI::ParseError& error) {
     return fail(ErrorKind::kInvalid, "{}", sentence(error.what()));
   } catch (const std::exception& error) {

@@ -54,8 +54,7 @@ void add_answer_rows(std::vector<Flag>& rows, RunOptions& run) {
                         run.verbosity, Verbosity::kVerbose, Verbosity::kNormal));
 }
 
-constexpr const char* kSampling =
-    "Sampling (defaults: generation_config.json of a Hugging Face directory, then the figures below)";
+constexpr const char* kSampling = "Sampling (defaults: the model's own, then the figures below)";
 
 Flag sampling_row(std::string names, RealRange<float> range, std::string help, std::optional<float>& target) {
   return real<float>({.names = std::move(names), .help = std::move(help), .group = kSampling},
@@ -131,9 +130,9 @@ Command describe_run(RunOptions& run) {
               "for an "
               "error,\n"
               "2 for a wrong command line, 130 after Ctrl-C. Environment variables: "
-              "FOLIO_ISA=reference|avx2|avx512 "
-              "chooses\n"
-              "the kernels, FOLIO_HOME the folder of models and history, NO_COLOR switches dim text off."};
+              "FOLIO_ISA=reference|avx2|avx512|amx\n"
+              "chooses the kernels, FOLIO_HOME the folder of models and history, NO_COLOR switches dim text "
+              "off."};
 }
 
 Status check_run(const RunOptions& run) {

@@ -109,7 +109,7 @@ Status serve(const ServeOptions& options, Console& console) {
     console.note(fmt::format("warning: whoever reaches {} may use this server; --api-key asks for a key",
                              http->address()));
   console.note(started_line(name, http->address(), service.engine()));
-  console.note(fmt::format("chats that do not say are drawn with {} (--generation-config {})", drawing,
+  console.note(fmt::format("chats without sampling fields use {} (--generation-config {})", drawing,
                            options.generation_config));
   service.run(*http);
   return {};
