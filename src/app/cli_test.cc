@@ -210,7 +210,7 @@ TEST(CommandLine, EngineFlagsReachTheEngineOfEveryCommandThatHasThem) {
     EXPECT_EQ(with({"--weights", "q8_0"}).quantize, kernels::TensorType::kQ8_0) << command;
   }
   EXPECT_EQ(engine_of({"batch", "a", "b", "--fair-users"}).fairness, scheduler::Fairness::kTenants);
-  EXPECT_EQ(engine_of({"serve", "--fair-api-keys"}).fairness, scheduler::Fairness::kTenants);
+  EXPECT_EQ(engine_of({"serve", "--api-key", "k", "--fair-api-keys"}).fairness, scheduler::Fairness::kTenants);
   EXPECT_EQ(engine_of({"batch", "a", "b", "--swap-space", "3"}).swap_bytes, 3u << 20);
 }
 

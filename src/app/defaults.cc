@@ -110,6 +110,9 @@ Result<api::GenerationDefaults> choose_generation_defaults(const std::string& wa
     return fail(ErrorKind::kNotFound, "--generation-config {} is no folder; give auto, vllm or a folder",
                 weights::quote(wanted));
   FOLIO_TRY(config, weights::generation_config_in(wanted));
+  if (config.source.empty())
+    return fail(ErrorKind::kNotFound, "--generation-config {} has no generation_config.json",
+                weights::quote(wanted));
   return generation_defaults(config);
 }
 

@@ -43,6 +43,10 @@ TEST(GenerationDefaults, OfVllmAndOfAnotherFolder) {
   const auto other = choose_generation_defaults(folder.path(), model);
   ASSERT_TRUE(other);
   EXPECT_EQ(other->chat, (sampling::SamplingParams{.top_k = 7}));
+  const test::TempDir empty;
+  const auto nothing = choose_generation_defaults(empty.path(), model);
+  ASSERT_FALSE(nothing);
+  EXPECT_THAT(nothing.error().message, HasSubstr("has no generation_config.json"));
   const auto nowhere = choose_generation_defaults("/nowhere", model);
   ASSERT_FALSE(nowhere);
   EXPECT_THAT(nowhere.error().message, HasSubstr("--generation-config"));

@@ -114,6 +114,15 @@ Status check_tls(const server::TlsFiles& tls) {
   return {};
 }
 
+Status check_keys(const ServeOptions& options) {
+  if (!options.gate.api_keys.empty()) return {};
+  const char* idle = options.tenants == server::Tenants::kByKey                 ? "--isolate-api-keys"
+                     : options.engine.fairness == scheduler::Fairness::kTenants ? "--fair-api-keys"
+                                                                                : nullptr;
+  if (idle == nullptr) return {};
+  return fail(ErrorKind::kInvalid, "{} does nothing without API keys; give them with --api-key", idle);
+}
+
 Status check_kv_size(const ServeOptions& options) {
   if (options.kv_bytes && options.kv_blocks)
     return fail(
@@ -164,6 +173,7 @@ Result<ServeOptions> resolve_serve(const Assignments& command_line) {
   FOLIO_TRY_STATUS(apply_flags(serve, command_line, ""));
   FOLIO_TRY_STATUS(check_tls(options.http.tls));
   FOLIO_TRY_STATUS(check_kv_size(options));
+  FOLIO_TRY_STATUS(check_keys(options));
   return options;
 }
 

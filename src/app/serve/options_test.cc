@@ -354,6 +354,16 @@ TEST(ServeOptions, FlagsOutsideHelpAreNoVariables) {
   ::unsetenv("FOLIO_WATERMARK");
 }
 
+TEST(ServeOptions, WhatIsSaidOfKeysNeedsKeys) {
+  for (const char* flag : {"--fair-api-keys", "--isolate-api-keys"}) {
+    const std::vector<std::string> words = {"serve", flag};
+    const auto refused = parse_command_line(words);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr(std::string(flag) + " does nothing without API keys"));
+    EXPECT_EQ(serve({flag, "--api-key", "k"}).gate.api_keys.size(), 1u);
+  }
+}
+
 TEST(ServeOptions, TheLaterHalfOfASwitchWins) {
   EXPECT_EQ(serve({"--dev-mode", "--no-dev-mode"}).mode, server::Mode::kNormal);
   EXPECT_EQ(serve({"--no-dev-mode", "--dev-mode"}).mode, server::Mode::kDevelopment);
