@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -137,12 +138,17 @@ TEST(MappedFileDeathTest, OtherBusErrorsStillEndTheProgram) {
   const test::TempDir dir;
   const auto file = MappedFile::open(dir.write("a", "hello"));
   ASSERT_TRUE(file);
+  // A sanitizer's own handler reports the signal and exits.
+  const auto ended = [](int status) {
+    return WIFSIGNALED(status) ? WTERMSIG(status) == SIGBUS : WIFEXITED(status) && WEXITSTATUS(status) != 0;
+  };
   EXPECT_EXIT(
       {
         ::raise(SIGBUS);
         ::raise(SIGBUS);  // the first gave the signal back
+        ::_exit(0);
       },
-      ::testing::KilledBySignal(SIGBUS), "");
+      ended, "");
 }
 
 }  // namespace
