@@ -39,7 +39,7 @@ class PendingFile {
   }
 
   Status write(std::span<const std::byte> bytes) {
-    if (std::fwrite(bytes.data(), 1, bytes.size(), stream_.get()) != bytes.size())
+    if (!bytes.empty() && std::fwrite(bytes.data(), 1, bytes.size(), stream_.get()) != bytes.size())
       return error("could not be written to its end");
     return {};
   }

@@ -22,12 +22,14 @@ use crate::pipeline::{Pipeline, PipelineModel, Words};
 use crate::tokenizer::{Engine, TextTokenizer, TokenTable, FLAG_ADDED, FLAG_SPECIAL};
 
 const MAX_TOKENS: u32 = 1 << 24;
+/// Of a text by normalizer or decoder. Real ones replace a letter by two, or by a mark of three bytes.
+const MAX_GROWTH: usize = 256;
 
 #[derive(Deserialize)]
 struct File<'a> {
     #[serde(default)]
     added_tokens: Vec<FileToken>,
-    normalizer: Option<NormalizerWrapper>,
+    normalizer: Option<Value>,
     pre_tokenizer: Option<Value>,
     post_processor: Option<PostProcessorWrapper>,
     #[serde(default)]
@@ -96,9 +98,37 @@ fn yes() -> bool {
     true
 }
 
+/// How many times as long the steps of a normalizer or decoder can make a text, at most: those that replace something
+/// by what may be longer multiply.
+fn growth(step: &Value) -> usize {
+    let content = || step["content"].as_str().map_or(0, str::len);
+    match step["type"].as_str() {
+        Some("Replace") => {
+            // An expression may match a text of one byte, or none.
+            let least = step["pattern"]["String"].as_str().map_or(1, str::len).max(1);
+            content().div_ceil(least).max(1)
+        }
+        Some("Prepend") => step["prepend"].as_str().map_or(1, |p| p.len() + 1),
+        _ => ["normalizers", "decoders"]
+            .iter()
+            .filter_map(|name| step[name].as_array())
+            .flatten()
+            .fold(1, |all, part| all.saturating_mul(growth(part))),
+    }
+}
+
 /// `more`: see folio_tokenizer_from_json; may be empty.
 pub fn build(json: &[u8], more: &[u8]) -> Result<TextTokenizer> {
     let file: File = serde_json::from_slice(json).map_err(invalid)?;
+    for (what, steps) in [("normalizer", file.normalizer.as_ref()), ("decoder", Some(&file.decoder))] {
+        if steps.is_some_and(|s| growth(s) > MAX_GROWTH) {
+            return Err(Error::limit(format!(
+                "tokenizer.json: the {what} makes texts more than {MAX_GROWTH} times as long"
+            )));
+        }
+    }
+    let normalizer: Option<NormalizerWrapper> =
+        file.normalizer.map(serde_json::from_value).transpose().map_err(invalid)?;
     let decoder = Decoder::read(&file.decoder)?;
     let (prefix, suffix) = added_ends(file.post_processor.as_ref())?;
     let (kind, model) = read_model(file.model)?;
@@ -108,7 +138,7 @@ pub fn build(json: &[u8], more: &[u8]) -> Result<TextTokenizer> {
     let table = token_table(&model, &added, &decoder)?;
     let merge_count = if let PipelineModel::Bpe(bpe) = &model { bpe.merge_count() } else { 0 };
     let words = read_words(file.pre_tokenizer, matches!(model, PipelineModel::Bpe(_)))?;
-    let pipeline = Pipeline { normalizer: file.normalizer.map(Box::new), words, model };
+    let pipeline = Pipeline { normalizer: normalizer.map(Box::new), words, model };
     let mut tokenizer = TextTokenizer::new(kind, Engine::Pipeline(pipeline), table, added)?;
     tokenizer.merge_count = merge_count;
     tokenizer.strips_leading_blank = decoder.strips_leading_blank;
@@ -315,5 +345,41 @@ impl Decoder {
             }
         }
         out.extend_from_slice(stored.as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn replacements_multiply() {
+        let replace = |pattern: &str, content: &str| json!({"type": "Replace", "pattern": {"String": pattern}, "content": content});
+        assert_eq!(growth(&Value::Null), 1);
+        assert_eq!(growth(&replace(" ", "\u{2581}")), 3);
+        assert_eq!(growth(&replace("``", "\"")), 1);
+        assert_eq!(growth(&json!({"type": "Replace", "pattern": {"Regex": "x*"}, "content": "abcd"})), 4);
+        let bomb = replace("a", &"a".repeat(1000));
+        let steps = json!({"type": "Sequence", "normalizers": [bomb, {"type": "Sequence", "normalizers": [bomb]}, bomb]});
+        assert_eq!(growth(&steps), 1_000_000_000);
+    }
+
+    #[test]
+    fn a_bomb_is_refused() {
+        let text = |content: usize| {
+            json!({"normalizer": {"type": "Replace", "pattern": {"String": "a"}, "content": "b".repeat(content)},
+                   "model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}})
+            .to_string()
+        };
+        let refused = build(text(MAX_GROWTH + 1).as_bytes(), b"").err().expect("refused");
+        assert!(
+            refused.message.contains("the normalizer makes texts more than 256 times as long"),
+            "{}",
+            refused.message
+        );
+        if let Err(other) = build(text(MAX_GROWTH).as_bytes(), b"") {
+            assert!(!other.message.contains("times as long"), "{}", other.message);
+        }
     }
 }

@@ -37,7 +37,7 @@ impl JsonStyle {
             Some(v) if v.as_str().is_some() => Some(v.as_str().unwrap_or_default().to_owned()),
             Some(v) => {
                 let width = i64::try_from(v.clone())?.max(0);
-                Some(" ".repeat(usize::try_from(width).unwrap_or(0)))
+                Some(" ".repeat(usize::try_from(width).unwrap_or(0).min(MAX_INDENT + 1)))
             }
         };
         if indent.as_ref().is_some_and(|i| i.len() > MAX_INDENT) {

@@ -366,6 +366,7 @@ fn to_int(value: &Value, args: &Args) -> Result<Value> {
     let whole = |f: f64| (f.is_finite() && f.abs() < 1e38).then(|| int_value(f.trunc() as i128));
     match (value.as_str(), Number::of(value)) {
         (Some(text), _) => {
+            charge(text.len())?;
             let parsed = parse_int(text, args.int(1, 10)?).map(int_value);
             parsed.or_else(|| parse_float(text).and_then(whole)).map_or_else(default, Ok)
         }

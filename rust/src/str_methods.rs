@@ -1,5 +1,7 @@
 //! Methods of Python's str.
 
+use std::collections::HashSet;
+
 use minijinja::value::ValueKind;
 use minijinja::{Error, Value};
 
@@ -214,7 +216,7 @@ fn begins_or_ends(text: &str, args: &Args, holds: fn(&str, &str) -> bool) -> Res
 // ---- cutting and joining ----
 
 fn strip(text: &str, args: &Args, start: bool, end: bool) -> Result<Value> {
-    let chars: Option<Vec<char>> = match args.some(0) {
+    let chars: Option<HashSet<char>> = match args.some(0) {
         Some(_) => Some(args.text(0)?.chars().collect()),
         None => None,
     };

@@ -3,7 +3,7 @@
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, Value};
 
-use crate::budget::failed;
+use crate::budget::{charge, failed};
 use crate::objects::{self, type_name, View};
 use crate::operators::{compare, Comparison, Number};
 use crate::str_methods;
@@ -81,7 +81,9 @@ fn exists(name: &str) -> bool {
 }
 
 fn str_test(value: &Value, method: &str) -> Result<bool> {
-    Ok(str_methods::call(&str_of(value)?, method, &[])?.is_true())
+    let text = str_of(value)?;
+    charge(text.len())?;
+    Ok(str_methods::call(&text, method, &[])?.is_true())
 }
 
 fn modulo(value: &Value, by: &Value) -> Result<f64> {

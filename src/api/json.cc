@@ -71,6 +71,9 @@ void append_shown(const Json& json, std::string& text) {
 }  // namespace
 
 Checked<Json> parse_json(std::string_view text) {
+  // The parser would take it for the end of the text.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return refuse("the body is no valid JSON: it goes wrong at byte {} of {}", nul + 1, text.size());
   const Extent extent = extent_of(text);
   if (extent.depth > kMaxJsonDepth)
     return refuse("the JSON is nested {} deep; {} is the limit", extent.depth, kMaxJsonDepth);

@@ -30,7 +30,8 @@ constexpr RefusedField kRefused[] = {
     {"verbosity", kChat, "[\"medium\"]", "is not supported; ask for it in a message"},
 
     // Other ways to ask, to search and to show.
-    {"best_of", kCompletions, "[1]", "is not supported; leave it out"},
+    {"best_of", kBoth, "[1]", "is not supported; leave it out"},
+    {"echo", kChat, "[false]", "is for /v1/completions only; leave it out"},
     {"suffix", kCompletions, "[\"\"]",
      "is not supported; put the text that follows into the prompt as the model expects it"},
     {"prompt_embeds", kCompletions, "[]", "is not supported; send the prompt as text or token ids"},

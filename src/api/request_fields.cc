@@ -307,7 +307,7 @@ constexpr Field kFields[] = {
     {"dimensions", kEmbeddings, R"({"type": "integer", "minimum": 1, "maximum": 2147483647})", dimensions},
     {"normalize", kEmbeddings, R"({"type": "boolean"})", normalize},
     {"use_activation", kEmbeddings, R"({"type": "boolean"})", normalize},
-    {"max_completion_tokens", kChat,
+    {"max_completion_tokens", kBoth,
      R"({"type": "integer", "minimum": -1, "maximum": 2147483647, "not": {"const": 0}})",
      max_completion_tokens},
     {"max_tokens", kBoth, R"({"type": "integer", "minimum": -1, "maximum": 2147483647, "not": {"const": 0}})",

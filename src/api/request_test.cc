@@ -266,6 +266,7 @@ TEST(Json, BadTextIsAnErrorThatSaysWhere) {
   for (const std::string_view bad : {"", "{", "nul", "{\"a\": \"\xff\"}", "\"\\ud800\"", "[1e999]", "{} {}"})
     EXPECT_FALSE(parse_json(bad)) << bad;
   EXPECT_THAT(parse_json("[1, x]").error().message, HasSubstr("byte 5 of 6"));
+  EXPECT_FALSE(parse_json(std::string_view("{}\0 rubbish", 11))) << "nothing stands behind the end";
 }
 
 TEST(Json, ErrorsAreTheApisObject) {

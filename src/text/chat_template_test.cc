@@ -172,6 +172,7 @@ TEST(ChatTemplate, HostileTemplatesEnd) {
       "{% set l = ['ab' * 1000000] * 2000 %}{{ l in 'x' }}",
       "{% set l = ['ab' * 1000000] * 2000 %}{{ l | join }}",
       "{{ {} | tojson(indent=1000000) }}",
+      "{{ [1] | tojson(indent=1000000000000) }}",
       "{{ strftime_now('%999999999Y') }}",
       "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
       deep + "{{ ns.l | tojson }}",

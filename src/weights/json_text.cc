@@ -57,6 +57,9 @@ std::optional<std::string> without_python_numbers(std::string_view text) {
 
 template <typename Json>
 Result<Json> parse(std::string_view text, std::string_view source, std::size_t max_keys) {
+  // The parser would take it for the end of the text.
+  if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos)
+    return fail(ErrorKind::kInvalid, "{}: not valid JSON (byte {})", source, nul + 1);
   FOLIO_TRY_STATUS(check_bounds(text, source, max_keys));
   try {
     return Json::parse(text);

@@ -37,6 +37,7 @@ TEST(JsonText, ErrorsHaveAnOffset) {
   EXPECT_EQ(error_of(R"({"a":,})"), "c.json: not valid JSON (byte 6)");
   EXPECT_EQ(error_of(""), "c.json: not valid JSON (byte 1)");
   EXPECT_EQ(error_of("{} {}"), "c.json: not valid JSON (byte 4)");
+  EXPECT_EQ(error_of(std::string("{}\0}", 4)), "c.json: not valid JSON (byte 3)");
   EXPECT_THAT(error_of("\"\xff\""), HasSubstr("not valid JSON"));
   EXPECT_EQ(error_of("[1e999]"), "c.json: not valid JSON: a number is out of range");
 }

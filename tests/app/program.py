@@ -60,6 +60,11 @@ class Case(unittest.TestCase):
         return path
 
 
+def version():
+    """What the program says of itself: "folio 0.1.0 (release+asan, ...)"."""
+    return subprocess.run([FOLIO, "--version"], capture_output=True, text=True, check=True).stdout
+
+
 def main():
     global FOLIO
     if len(sys.argv) < 2:

@@ -157,7 +157,8 @@ class Hostile(program.Case):
             for _ in range(20):
                 with server.connect() as connection:
                     connection.sendall(post("/tokenize", text, close=False))
-            wait_until(lambda: self.resident_mb(server) - before < 80, seconds=5, what="the end of what they sent")
+            if "asan" not in program.version():  # which keeps what was freed for a while
+                wait_until(lambda: self.resident_mb(server) - before < 80, seconds=5, what="the end of what they sent")
             self.assertLess(self.small(server), 5, "behind twenty texts of 8 MB whose clients have gone")
             with server.connect() as connection:
                 connection.sendall(post("/tokenize", text, close=False))

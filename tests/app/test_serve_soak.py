@@ -144,7 +144,7 @@ ALLOWED = {"complete": {200, 429}, "chat": {200, 400, 429}, "stream": {200, 429}
 class Soak(ServerCase):
     # Few blocks, few seats and a short queue, so that all of it is fought for.
     arguments = (STORIES, "--num-gpu-blocks-override", "160", "--max-num-seqs", "8", "--max-num-queued-reqs", "6", "--max-request-bytes", "64k",
-                 "--max-header-bytes", "8k", "--scheduling-policy", "priority", "--fair-api-keys", "--isolate-api-keys",
+                 "--max-header-bytes", "8k", "--scheduling-policy", "priority", "--fair-api-keys", "--isolate-api-keys", "--strict-fields", "--strict-max-tokens",
                  *(part for key in KEYS for part in ("--api-key", key)))
 
     def resident_kb(self):

@@ -1,5 +1,6 @@
 // What the commands of the chat do.
 #include <cstdlib>
+#include <filesystem>
 
 #include "app/chat/repl.h"
 #include "app/status_line.h"
@@ -16,8 +17,16 @@ std::string expanded(const std::string& path) {
 }
 
 Result<std::vector<text::ChatMessage>> read_messages(const std::string& path) {
-  FOLIO_TRY(content, platform::read_file(expanded(path), kMaxConversationBytes));
+  FOLIO_TRY(content, platform::read_regular_file(expanded(path), kMaxConversationBytes));
   return parse_messages(content, path);
+}
+
+// Whether a conversation may be written there: where nothing is, or another conversation.
+Status check_saving(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(expanded(path), ignored) || read_messages(path)) return {};
+  return fail(ErrorKind::kInvalid, "{}: is there already and is not a saved conversation; give another name",
+              path);
 }
 
 std::string messages_text(std::size_t count) {
@@ -129,8 +138,10 @@ Repl::Next Repl::save(const std::string& path) {
     return Next::kGoOn;
   }
   const auto messages = parts_.session.conversation().messages();
-  const Status done = platform::write_file_atomically(expanded(path), format_messages(messages),
-                                                      platform::FileAccess::kEveryone);
+  Status done = check_saving(path);
+  if (done)
+    done = platform::write_file_atomically(expanded(path), format_messages(messages),
+                                           platform::FileAccess::kEveryone);
   complain(done);
   if (done) parts_.console.note(fmt::format("{} written to {}.", messages_text(messages.size()), path));
   return Next::kGoOn;

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include <deque>
 
 #include "app/chat/chat_testing.h"
@@ -144,10 +147,14 @@ TEST_F(ReplTest, ForkSwitchAndRegenerate) {
 TEST_F(ReplTest, SaveAndLoad) {
   const test::TempDir dir;
   const std::string path = dir.file("chat.json");
-  const Chat saved = chat({"Hello there", "/save " + path, "/save", "/save " + dir.path()});
+  const Chat saved = chat({"Hello there", "/save " + path, "/save " + path, "/save", "/save " + dir.path(),
+                           "/save " + dir.write("precious", "the only copy")});
   EXPECT_THAT(saved.notes, HasSubstr("2 messages written"));
   EXPECT_THAT(saved.notes, HasSubstr("/save takes a file"));
-  EXPECT_THAT(saved.notes, HasSubstr("is a directory"));
+  EXPECT_THAT(saved.notes, HasSubstr(dir.path() + ": is there already and is not a saved conversation"));
+  EXPECT_THAT(saved.notes, HasSubstr(dir.file("precious") + ": is there already"));
+  std::ifstream precious(dir.file("precious"));
+  EXPECT_EQ(std::string(std::istreambuf_iterator<char>(precious), {}), "the only copy");
   const std::string broken = dir.write("broken.json", "{\"messages\": [1]}");
   const Chat loaded = chat({"/load " + path, "/load " + broken, "/load " + dir.file("none")});
   EXPECT_THAT(loaded.notes, HasSubstr("2 messages read"));

@@ -114,6 +114,11 @@ Status check_tls(const server::TlsFiles& tls) {
   return {};
 }
 
+Status check_host(const server::HttpOptions& http) {
+  if (!http.host.empty() || !http.unix_socket.empty()) return {};
+  return fail(ErrorKind::kInvalid, "--host takes an address, e.g. 127.0.0.1, not an empty text");
+}
+
 Status check_keys(const ServeOptions& options) {
   if (!options.gate.api_keys.empty()) return {};
   const char* idle = options.tenants == server::Tenants::kByKey                 ? "--isolate-api-keys"
@@ -143,7 +148,7 @@ std::string config_file(const Assignments& command_line) {
 }  // namespace
 
 Result<Assignments> read_config_file(const std::string& path) {
-  FOLIO_TRY(text, platform::read_file(path, kMaxConfigBytes));
+  FOLIO_TRY(text, platform::read_regular_file(path, kMaxConfigBytes));
   Assignments found;
   try {
     const YAML::Node root = YAML::Load(text);
@@ -174,6 +179,7 @@ Result<ServeOptions> resolve_serve(const Assignments& command_line) {
   FOLIO_TRY_STATUS(check_tls(options.http.tls));
   FOLIO_TRY_STATUS(check_kv_size(options));
   FOLIO_TRY_STATUS(check_keys(options));
+  FOLIO_TRY_STATUS(check_host(options.http));
   return options;
 }
 

@@ -354,6 +354,13 @@ TEST(ServeOptions, FlagsOutsideHelpAreNoVariables) {
   ::unsetenv("FOLIO_WATERMARK");
 }
 
+TEST(ServeOptions, AnEmptyHostIsNotAllNetworks) {
+  const std::vector<std::string> words = {"serve", "--host", ""};
+  const auto refused = parse_command_line(words);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message, HasSubstr("--host takes an address"));
+}
+
 TEST(ServeOptions, WhatIsSaidOfKeysNeedsKeys) {
   for (const char* flag : {"--fair-api-keys", "--isolate-api-keys"}) {
     const std::vector<std::string> words = {"serve", flag};

@@ -77,7 +77,7 @@ Result<server::ServiceOptions> service_options(const ServeOptions& options, cons
       .on_second_signal = [] { std::_Exit(static_cast<int>(ExitCode::kInterrupted)); }};
   if (service.model_names.empty()) service.model_names = {name_of(path)};
   if (!options.chat_template_file.empty()) {
-    FOLIO_TRY(source, platform::read_file(options.chat_template_file, text::kMaxTemplateBytes));
+    FOLIO_TRY(source, platform::read_regular_file(options.chat_template_file, text::kMaxTemplateBytes));
     FOLIO_TRY(made, text::ChatTemplate::compile(source, text::template_tokens(engine.tokenizer())));
     service.chat_template = std::move(made);
   }
