@@ -61,7 +61,9 @@ class Measured(program.Case):
                 self.assertEqual(status, 200, answer)
             resident, peak = status_mb(server.process, "VmRSS"), status_mb(server.process, "VmHWM")
             print(f"{os.path.basename(model)}: planned {promised:.0f} MB, resident {resident:.0f}, peak {peak:.0f}")
-            self.assertAlmostEqual(resident, promised - max(0, loading), delta=margin, msg=plan)
+            # The scratch of attention is for contexts of many splits, which so small a pool does not hold.
+            filled = promised - max(0, loading) - plan["attention scratch"]
+            self.assertAlmostEqual(resident, filled, delta=margin, msg=plan)
             self.assertAlmostEqual(peak, promised, delta=margin, msg=plan)
 
     def largest_tensor_mb(self, model):
