@@ -30,10 +30,21 @@ std::vector<std::string_view> keys_given(const HttpRequest& request) {
   return given;
 }
 
-// "host:80" and "[::1]:80" without the port.
+bool consists_of(std::string_view text, std::string_view allowed) {
+  return !text.empty() && text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+// "host:80" and "[::1]:80" without the port. Empty: what stands there is no port.
 std::string_view without_port(std::string_view host) {
   const std::size_t colon = host.find(':', host.starts_with('[') ? host.find(']') : 0);
+  if (colon != std::string_view::npos && !consists_of(host.substr(colon + 1), "0123456789")) return {};
   return host.substr(0, colon);
+}
+
+// Labels of letters, digits and hyphens, a dot between two (RFC 1123, 2.1).
+bool is_host_name(std::string_view host) {
+  return consists_of(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.") &&
+         !host.starts_with('.') && !host.ends_with('.') && host.find("..") == std::string_view::npos;
 }
 
 bool is_loopback_v4(std::string_view host) {
@@ -60,8 +71,9 @@ std::unexpected<api::ApiError> forbidden(std::string message) {
 bool names_this_machine(std::string_view host) {
   host = without_port(host);
   if (host.ends_with('.')) host.remove_suffix(1);
-  return equal_ignoring_case(host, "localhost") || ends_with_ignoring_case(host, ".localhost") ||
-         is_loopback_v4(host) || host == "[::1]";
+  if (host == "[::1]") return true;
+  return is_host_name(host) && (equal_ignoring_case(host, "localhost") ||
+                                ends_with_ignoring_case(host, ".localhost") || is_loopback_v4(host));
 }
 
 std::optional<std::size_t> Gate::key_of(const HttpRequest& request) const {

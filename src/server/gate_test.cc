@@ -24,8 +24,10 @@ TEST(Gate, WhereOnlyThisMachineCanConnectTheHostIsThisMachine) {
   for (const char* host : {"", "localhost", "LOCALHOST:8000", "localhost.", "a.localhost", "127.0.0.1:80",
                            "127.9.9.9", "[::1]", "[::1]:8000"})
     EXPECT_TRUE(gate.check_page(request(host))) << host;
-  for (const char* host : {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.evil.a.b",
-                           "notlocalhost", "192.168.0.1:8000", "[::2]", "x"}) {
+  for (const char* host :
+       {"evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "127.evil.a.b", "notlocalhost",
+        "192.168.0.1:8000", "[::2]", "x", "evil.example/.localhost", "evil#.localhost", ".localhost",
+        "a..localhost", "localhost:", "localhost:80:80", "localhost:abc"}) {
     const auto checked = gate.check_page(request(host));
     ASSERT_FALSE(checked) << host;
     EXPECT_EQ(checked.error().status, 403);
