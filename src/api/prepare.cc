@@ -185,7 +185,7 @@ Checked<PreparedRequest> prepare_request(const ServedModel& served, Endpoint end
   FOLIO_ASK(request, read_request(endpoint, body,
                                   {.sampling = endpoint == kChat ? defaults.chat : defaults.text,
                                    .unknown_fields = served.strictness.unknown_fields}));
-  if (endpoint == kChat && !request.max_tokens) request.max_tokens = default_length(request, defaults);
+  const bool says_no_length = endpoint == kChat && !request.max_tokens;
   if (request.priority != 0 && served.priorities == Priorities::kRefuse)
     return refuse_field("priority", "needs --scheduling-policy priority; leave it out");
   if (endpoint == kEmbeddings) {
@@ -194,6 +194,8 @@ Checked<PreparedRequest> prepare_request(const ServedModel& served, Endpoint end
   }
   FOLIO_ASK_STATUS(check_answers(request));
   FOLIO_ASK(prompts, prepare(served, request));
+  // Nobody asked for it: where the context leaves less, the answer ends there without a word.
+  if (says_no_length) request.max_tokens = default_length(request, defaults);
   FOLIO_ASK_STATUS(prepare_sampling(served, request));
   FOLIO_ASK_STATUS(check_logprobs(served, request, prompts));
   return PreparedRequest{std::move(request), std::move(prompts)};

@@ -217,6 +217,11 @@ TEST_F(Prepare, ChatsAndTextsHaveDefaultsOfTheirOwn) {
   const std::string_view chat = R"({"messages": [{"role": "user", "content": "Once"}]})";
   EXPECT_EQ(accepted(kChat, chat).request.sampling.temperature, 0.8F);
   EXPECT_EQ(accepted(kChat, chat).request.max_tokens, 7u);
+  const std::string_view all = R"({"messages": [{"role": "user", "content": "Once"}], "max_tokens": -1})";
+  EXPECT_FALSE(accepted(kChat, all).request.max_tokens) << "all that the context leaves was asked for";
+  defaults_.max_new_tokens = 100'000;
+  strictness_.long_answers = LongAnswers::kRefuse;
+  EXPECT_FALSE(accepted(kChat, chat).request.notes.max_tokens) << "nobody asked for so many";
   const PreparedRequest text = accepted(kCompletions, R"({"prompt": "Once"})");
   EXPECT_EQ(text.request.sampling.temperature, 0.5F);
   EXPECT_EQ(text.request.max_tokens, kDefaultCompletionTokens);

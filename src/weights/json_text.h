@@ -15,10 +15,12 @@ inline constexpr std::size_t kMaxJsonDepth = 64;
 inline constexpr std::size_t kMaxOrderedJsonKeys = 20'000;
 inline constexpr std::size_t kMaxJsonKeys = 1'100'000;  // a line per tensor of the largest model
 
-// Errors name `source` and the byte offset.
+// Errors of all three name `source` and the byte offset.
+//
 // Whether the depth and the number of keys are within the bounds of parse_ordered_json(); all else is left to
 // whoever parses the text.
 Status check_ordered_json_bounds(std::string_view text, std::string_view source);
+
 Result<nlohmann::ordered_json> parse_ordered_json(std::string_view text, std::string_view source);
 Result<nlohmann::json> parse_json(std::string_view text, std::string_view source);
 
